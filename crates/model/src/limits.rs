@@ -1,0 +1,42 @@
+//! Every bound in one place: what is longer, larger or later than this is refused by name.
+
+/// Nodes one node trusts at most.
+pub const PEERS_MAX: usize = 64;
+/// Seats of one committee at most (DKLs23 parties are numbered in one byte).
+pub const SEATS_MAX: usize = 32;
+/// Depth of an access tree at most, the root counted.
+pub const TREE_DEPTH_MAX: usize = 6;
+/// Bytes of one frame between nodes at most; the largest honest one is a pair-state message (about 143 KiB).
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one protocol message at most.
+pub const MESSAGE_BYTES_MAX: usize = 200 * 1024;
+/// Frames waiting for one peer at most; the next one is dropped with its session.
+pub const PEER_QUEUE_FRAMES_MAX: usize = 1024;
+/// Bytes of one HTTP request body at most.
+pub const BODY_BYTES_MAX: usize = 512 * 1024;
+/// Bytes that may be decoded as a transaction at most.
+pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
+/// Vaults of one node at most.
+pub const VAULTS_MAX: usize = 20_000;
+/// Signing sessions of one node in flight at most.
+pub const SESSIONS_MAX: usize = 512;
+/// Signing sessions that one peer may have in flight with us at most.
+pub const SESSIONS_PER_PEER_MAX: usize = 256;
+/// Requests that are neither final nor expired at most.
+pub const REQUESTS_OPEN_MAX: usize = 200_000;
+/// Signatures that one request may need at most (inputs of one Bitcoin transaction).
+pub const ITEMS_PER_REQUEST_MAX: usize = 64;
+/// Levels of a derivation path at most.
+pub const PATH_DEPTH_MAX: usize = 10;
+/// How long a signing session may take before its silent members are named, milliseconds.
+pub const SESSION_MS_MAX: u64 = 20_000;
+/// How long a ceremony may run once everybody joined, milliseconds.
+pub const CEREMONY_MS_MAX: u64 = 60_000;
+/// How long a proposed ceremony waits for everybody's yes, milliseconds.
+pub const CEREMONY_WAIT_MS_MAX: u64 = 60 * 60 * 1000;
+/// Longest life of a request, milliseconds (7 days).
+pub const REQUEST_LIFE_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+/// Life of a request that names no expiry, milliseconds (1 hour).
+pub const REQUEST_LIFE_MS_DEFAULT: u64 = 60 * 60 * 1000;
+/// Bytes of a name, a note or an idempotency key at most.
+pub const TEXT_BYTES_MAX: usize = 256;
