@@ -13,3 +13,5 @@ pub mod shares;
 pub mod sharing;
 pub mod sign;
 mod subshare;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,1 @@
+//! Proofs over discrete logarithms: knowledge of a scalar, equality of two logarithms, and that a share is alive.

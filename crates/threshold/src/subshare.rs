@@ -1,0 +1,1 @@
+//! Sealed sub-shares: what a dealer sends to one receiver, inside the signed broadcast.

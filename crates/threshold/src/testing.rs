@@ -1,0 +1,76 @@
+//! What the tests of this room share: seeded randomness and random access trees.
+
+use model::access::AccessTree;
+use model::entropy::Entropy;
+use model::ids::Seat;
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+/// SHA-256 in counter mode: the same bytes for the same seed, for ever (vectors rest on it).
+pub struct SeededEntropy {
+    seed: [u8; 32],
+    counter: u64,
+}
+
+impl SeededEntropy {
+    pub fn new(seed: u64) -> Self {
+        Self { seed: Sha256::digest(seed.to_be_bytes()).into(), counter: 0 }
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&mut self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(32) {
+            let block =
+                Sha256::new().chain_update(self.seed).chain_update(self.counter.to_be_bytes());
+            self.counter += 1;
+            chunk.copy_from_slice(&block.finalize()[..chunk.len()]);
+        }
+    }
+}
+
+/// A set of seats.
+pub fn seats(list: &[u16]) -> BTreeSet<Seat> {
+    list.iter().copied().map(Seat).collect()
+}
+
+/// Shape of a random tree before its seats are numbered.
+#[derive(Debug, Clone)]
+enum Shape {
+    Leaf,
+    Gate(u8, Vec<Shape>),
+}
+
+impl Shape {
+    fn number(&self, next: &mut u16) -> AccessTree {
+        match self {
+            Self::Leaf => {
+                *next += 1;
+                AccessTree::Leaf(Seat(*next))
+            }
+            Self::Gate(kind, shapes) => {
+                let children: Vec<_> = shapes.iter().map(|shape| shape.number(next)).collect();
+                match kind % 3 {
+                    0 => AccessTree::All(children),
+                    1 => AccessTree::Any(children),
+                    _ => {
+                        let n = u16::try_from(children.len()).unwrap();
+                        AccessTree::Threshold { threshold: 1 + u16::from(kind / 3) % n, children }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Random valid trees of at most a dozen seats.
+pub fn trees() -> impl Strategy<Value = AccessTree> {
+    let shape = Just(Shape::Leaf).prop_recursive(3, 12, 4, |inner| {
+        (any::<u8>(), prop::collection::vec(inner, 1..4))
+            .prop_map(|(kind, children)| Shape::Gate(kind, children))
+    });
+    shape
+        .prop_map(|shape| shape.number(&mut 0))
+        .prop_filter("a valid tree", |tree| tree.validate().is_ok())
+}
