@@ -1,1 +1,35 @@
-//! placeholder
+//! One whole node as a machine without input or output: events in, effects out.
+//!
+//! The runner (in `node`, or in `sim`) brings time, randomness and events; [`Engine::handle`] answers with one
+//! [`Output`]: first what must be durable, then what may leave. That order is the type's, not the caller's care:
+//! **commit, then publish, then send** (invariants K3, L1).
+//!
+//! What survives a crash is the journal and the sealed secrets ([`PersistentState`]); nonces, sessions and running
+//! ceremonies do not, so a crash loses them and they begin anew (K2). Recovery is the normal start.
+//!
+//! Absent on purpose: clock, sockets, files, threads. Heavy computation leaves as [`Job`]s that any thread may run.
+
+mod ceremony;
+mod command;
+mod engine;
+mod event;
+mod job;
+mod journal;
+mod message;
+mod pairs;
+mod peers;
+mod problem;
+mod proofs;
+mod requests;
+mod rules;
+mod sessions;
+mod state;
+mod views;
+
+pub use command::{Caller, Command, CommandId, Reply};
+pub use engine::{Config, Engine, PersistentState, Status};
+pub use event::{Commit, Effect, Event, Facts, FactsQuery, Output};
+pub use job::{Job, JobId, JobOutput};
+pub use journal::{Entry, Record, RecordError};
+pub use message::{Hello, Message};
+pub use problem::{Class, Problem, refuse};

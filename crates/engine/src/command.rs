@@ -1,0 +1,122 @@
+//! What people and programs ask of a node, and the answers.
+
+use model::api;
+use model::hd::DerivationPath;
+use model::ids::{CeremonyId, NodeId, RequestId, VaultId};
+use model::intent::Network;
+
+/// Names one command while its answer is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// Who asks. The runner checks the operator's token; the engine checks clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The node's own operator.
+    Operator,
+    /// A program, by SHA-256 of its bearer token (or of its TLS client key).
+    Client([u8; 32]),
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// About this node (operator).
+    Node,
+    /// Trust a peer (operator).
+    Trust(api::TrustPeer),
+    /// The operator's decision after a failed pair check: make fresh pair state (operator).
+    ResumePair(NodeId),
+    /// The operator's decision about a held peer: accept it again, with fresh pair state (operator).
+    ReleasePeer(NodeId),
+    /// Propose a ceremony (operator).
+    NewCeremony(api::NewCeremony),
+    /// Say yes to a ceremony (operator).
+    JoinCeremony(CeremonyId),
+    /// One ceremony (operator).
+    Ceremony(CeremonyId),
+    /// All ceremonies of this run (operator).
+    Ceremonies,
+    /// Vaults the caller may see.
+    Vaults,
+    /// One vault.
+    Vault(VaultId),
+    /// Address at a path.
+    Address {
+        /// Vault.
+        vault: VaultId,
+        /// Chain.
+        network: Network,
+        /// Path.
+        path: DerivationPath,
+    },
+    /// Account key and descriptors.
+    Account {
+        /// Vault.
+        vault: VaultId,
+        /// Chain.
+        network: Network,
+        /// Path.
+        path: DerivationPath,
+    },
+    /// A new request.
+    Submit {
+        /// Vault.
+        vault: VaultId,
+        /// The request.
+        new: api::NewRequest,
+    },
+    /// One request; answers at once.
+    Request(RequestId),
+    /// Requests of a vault, newest first.
+    Requests {
+        /// Vault.
+        vault: VaultId,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Same request, higher fee.
+    SpeedUp(RequestId, api::Replace),
+    /// Same nonce, nothing sent.
+    Cancel(RequestId, api::Replace),
+    /// Make a service key for a program (operator). The runner draws the token and passes its hash.
+    NewClient {
+        /// Name and vaults.
+        new: api::NewClient,
+        /// SHA-256 of the token.
+        token_hash: [u8; 32],
+    },
+    /// Forget a service key (operator).
+    RemoveClient(model::ids::ClientId),
+    /// Addresses that the caller may use on an EVM chain: vault, path and address (for `eth_accounts` and `from`).
+    EvmAccounts,
+}
+
+/// The answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// To [`Command::Node`] and the operator's decisions.
+    Node(api::NodeView),
+    /// To the ceremony commands.
+    Ceremony(api::CeremonyView),
+    /// To [`Command::Ceremonies`].
+    Ceremonies(Vec<api::CeremonyView>),
+    /// To [`Command::Vaults`].
+    Vaults(Vec<api::VaultView>),
+    /// To [`Command::Vault`].
+    Vault(api::VaultView),
+    /// To [`Command::Address`].
+    Address(api::AddressView),
+    /// To [`Command::Account`].
+    Account(api::AccountView),
+    /// To the request commands.
+    Request(Box<api::RequestView>),
+    /// To [`Command::Requests`].
+    Requests(Vec<api::RequestView>),
+    /// To [`Command::NewClient`]: the client's id.
+    Client(model::ids::ClientId),
+    /// To [`Command::EvmAccounts`].
+    EvmAccounts(Vec<(VaultId, DerivationPath, String)>),
+    /// Done.
+    Done,
+}

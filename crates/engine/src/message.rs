@@ -1,0 +1,451 @@
+//! What nodes say to one another inside frames. Every message is bounded, tagged and versioned.
+
+use model::ids::{CeremonyId, Incarnation, NodeId, PairEpoch, RequestId, Seat, SessionId, VaultId};
+use model::keys::Purpose;
+use model::limits;
+use model::request::{Fill, Request};
+use model::time::Timestamp;
+use model::wire::{Reader, Wire, WireError, Writer};
+use std::collections::BTreeSet;
+
+/// First bytes on every link. Sixteen bytes of incarnation stand in front, so that the link layer can tell a second
+/// connection of one run from a second run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// Drawn at this start.
+    pub incarnation: Incarnation,
+    /// Protocol version of the speaker.
+    pub protocol: u16,
+    /// Records in the speaker's journal.
+    pub length: u64,
+    /// Hash of its last record.
+    pub head: [u8; 32],
+    /// Software version, for people.
+    pub software: String,
+}
+
+/// Protocol version of this build.
+pub const PROTOCOL: u16 = 1;
+
+impl Wire for Hello {
+    fn write(&self, w: &mut Writer) {
+        w.fixed(&self.incarnation.0);
+        w.header(0x0501, 1);
+        w.u16(self.protocol);
+        w.u64(self.length);
+        w.fixed(&self.head);
+        w.text(&self.software);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let incarnation = Incarnation(r.fixed()?);
+        r.header(0x0501, 1)?;
+        Ok(Self {
+            incarnation,
+            protocol: r.u16()?,
+            length: r.u64()?,
+            head: r.fixed()?,
+            software: r.text()?,
+        })
+    }
+}
+
+/// A proposed key ceremony, the same bytes for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CeremonyPlan {
+    /// For people.
+    pub name: String,
+    /// `test` or `live`, for ever.
+    pub purpose: Purpose,
+    /// How many sign together.
+    pub threshold: u16,
+    /// Nodes of the signing set in ascending order; seats are 1, 2, … in this order.
+    pub members: Vec<NodeId>,
+    /// Who proposed it.
+    pub proposer: NodeId,
+    /// When.
+    pub at: Timestamp,
+    /// Fresh bytes.
+    pub nonce: [u8; 32],
+}
+
+impl CeremonyPlan {
+    /// The ceremony's id.
+    pub fn id(&self) -> CeremonyId {
+        CeremonyId(model::hash::tagged("outlast/ceremony-plan/v1", &[&self.to_bytes()]))
+    }
+}
+
+impl Wire for CeremonyPlan {
+    fn write(&self, w: &mut Writer) {
+        w.header(0x0502, 1);
+        w.text(&self.name);
+        self.purpose.write(w);
+        w.u16(self.threshold);
+        w.list(&self.members, |w, node| w.fixed(&node.0));
+        w.fixed(&self.proposer.0);
+        w.u64(self.at.0);
+        w.fixed(&self.nonce);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.header(0x0502, 1)?;
+        let plan = Self {
+            name: r.text()?,
+            purpose: Purpose::read(r)?,
+            threshold: r.u16()?,
+            members: r.list(limits::SEATS_MAX, |r| r.fixed().map(NodeId))?,
+            proposer: NodeId(r.fixed()?),
+            at: Timestamp(r.u64()?),
+            nonce: r.fixed()?,
+        };
+        let ascending = plan.members.windows(2).all(|pair| pair.first() < pair.last());
+        let seats = usize::from(plan.threshold);
+        if !ascending || seats == 0 || seats > plan.members.len() {
+            return Err(WireError::Range("ceremony plan"));
+        }
+        Ok(plan)
+    }
+}
+
+/// Where a signing session is proposed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// What is asked for.
+    pub request: Request,
+    /// The entry node's signature over the request.
+    pub entry_signature: [u8; 64],
+    /// Counts the attempts for this request.
+    pub attempt: u32,
+    /// What was chosen at signing.
+    pub fill: Fill,
+    /// Who signs.
+    pub quorum: BTreeSet<Seat>,
+    /// Who proposes and routes.
+    pub coordinator: NodeId,
+}
+
+impl Proposal {
+    /// The session's id: every field is bound, so two sessions never share one.
+    pub fn session(&self) -> SessionId {
+        SessionId(model::hash::tagged("outlast/session/v1", &[&self.to_bytes()]))
+    }
+}
+
+impl Wire for Proposal {
+    fn write(&self, w: &mut Writer) {
+        self.request.write(w);
+        w.fixed(&self.entry_signature);
+        w.u32(self.attempt);
+        self.fill.write(w);
+        let seats: Vec<Seat> = self.quorum.iter().copied().collect();
+        w.list(&seats, |w, seat| w.u16(seat.0));
+        w.fixed(&self.coordinator.0);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let request = Request::read(r)?;
+        let entry_signature = r.fixed()?;
+        let attempt = r.u32()?;
+        let fill = Fill::read(r)?;
+        let seats = r.list(limits::SEATS_MAX, |r| r.u16().map(Seat))?;
+        if !seats.windows(2).all(|pair| pair.first() < pair.last()) {
+            return Err(WireError::Range("quorum"));
+        }
+        let quorum = seats.into_iter().collect();
+        let coordinator = NodeId(r.fixed()?);
+        Ok(Self { request, entry_signature, attempt, fill, quorum, coordinator })
+    }
+}
+
+/// A message between two nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// "What was your journal's hash at this length?"
+    HistoryAsk {
+        /// Length that the asker saw.
+        length: u64,
+    },
+    /// The answer; `None` when the journal is shorter.
+    HistoryTell {
+        /// Length asked about.
+        length: u64,
+        /// Hash there.
+        head: Option<[u8; 32]>,
+    },
+    /// "I hold you": the peer will get no sessions until an operator decides.
+    Held {
+        /// Why.
+        reason: String,
+    },
+    /// Ready to make pair state; `nonce` is this end's half of the context.
+    PairOffer {
+        /// Version offered.
+        epoch: PairEpoch,
+        /// Fresh bytes.
+        nonce: [u8; 32],
+    },
+    /// A step of making pair state.
+    PairStep {
+        /// Version.
+        epoch: PairEpoch,
+        /// The step's bytes.
+        bytes: Vec<u8>,
+    },
+    /// "My pair state with you is stored": public mesh id.
+    PairReady {
+        /// Version.
+        epoch: PairEpoch,
+        /// Both ends compute the same.
+        mesh: [u8; 32],
+    },
+    /// "A check failed; our pair state is destroyed."
+    PairStopped {
+        /// Version.
+        epoch: PairEpoch,
+    },
+    /// A ceremony is proposed.
+    CeremonyPropose(CeremonyPlan),
+    /// The speaker's operator said yes.
+    CeremonyJoin(CeremonyId),
+    /// The speaker gave up.
+    CeremonyFail(CeremonyId, String),
+    /// A round of key generation.
+    Dkg {
+        /// Ceremony.
+        ceremony: CeremonyId,
+        /// Round, from 1.
+        round: u8,
+        /// Bytes.
+        bytes: Vec<u8>,
+    },
+    /// "My share of this vault is durable."
+    VaultStored {
+        /// Ceremony.
+        ceremony: CeremonyId,
+        /// Vault.
+        vault: VaultId,
+    },
+    /// A signing session is proposed.
+    Propose(Box<Proposal>),
+    /// The speaker's own decision.
+    Verdict {
+        /// Session.
+        session: SessionId,
+        /// Request.
+        request: RequestId,
+        /// `None`: allowed; else the refusal's code and sentence.
+        refusal: Option<(String, String)>,
+        /// Speaker's journal, so that peers notice when it ever goes back.
+        journal: (u64, [u8; 32]),
+    },
+    /// A round of signing.
+    Round {
+        /// Session.
+        session: SessionId,
+        /// Which signature of the request.
+        item: u16,
+        /// Round, from 1.
+        round: u8,
+        /// Bytes.
+        bytes: Vec<u8>,
+    },
+    /// The speaker's session is over without a signature.
+    Abort {
+        /// Session.
+        session: SessionId,
+        /// Why.
+        reason: String,
+    },
+    /// "Give me a challenge, I want to prove a share alive."
+    ChallengeAsk {
+        /// Vault.
+        vault: VaultId,
+    },
+    /// The challenge.
+    ChallengeTell {
+        /// Vault.
+        vault: VaultId,
+        /// Fresh bytes.
+        challenge: [u8; 32],
+    },
+    /// The proof.
+    Proof {
+        /// Vault.
+        vault: VaultId,
+        /// Proof bytes.
+        bytes: Vec<u8>,
+    },
+    /// "Your proof is valid."
+    ProofValid {
+        /// Vault.
+        vault: VaultId,
+    },
+}
+
+fn write_protocol(w: &mut Writer, tag: u8, id: &[u8], round: u8, bytes: &[u8]) {
+    w.u8(tag);
+    w.fixed(id);
+    w.u8(round);
+    w.bytes(bytes);
+}
+
+impl Wire for Message {
+    fn write(&self, w: &mut Writer) {
+        w.header(0x0503, 1);
+        match self {
+            Self::HistoryAsk { length } => {
+                w.u8(1);
+                w.u64(*length);
+            }
+            Self::HistoryTell { length, head } => {
+                w.u8(2);
+                w.u64(*length);
+                w.option(head.as_ref(), |w, head| w.fixed(head));
+            }
+            Self::Held { reason } => {
+                w.u8(3);
+                w.text(reason);
+            }
+            Self::PairOffer { epoch, nonce } => {
+                w.u8(4);
+                w.u32(epoch.0);
+                w.fixed(nonce);
+            }
+            Self::PairStep { epoch, bytes } => {
+                w.u8(5);
+                w.u32(epoch.0);
+                w.bytes(bytes);
+            }
+            Self::PairReady { epoch, mesh } => {
+                w.u8(6);
+                w.u32(epoch.0);
+                w.fixed(mesh);
+            }
+            Self::PairStopped { epoch } => {
+                w.u8(7);
+                w.u32(epoch.0);
+            }
+            Self::CeremonyPropose(plan) => {
+                w.u8(8);
+                plan.write(w);
+            }
+            Self::CeremonyJoin(id) => {
+                w.u8(9);
+                w.fixed(&id.0);
+            }
+            Self::CeremonyFail(id, reason) => {
+                w.u8(10);
+                w.fixed(&id.0);
+                w.text(reason);
+            }
+            Self::Dkg { ceremony, round, bytes } => {
+                write_protocol(w, 11, &ceremony.0, *round, bytes);
+            }
+            Self::VaultStored { ceremony, vault } => {
+                w.u8(12);
+                w.fixed(&ceremony.0);
+                w.fixed(&vault.0);
+            }
+            Self::Propose(proposal) => {
+                w.u8(13);
+                proposal.write(w);
+            }
+            Self::Verdict { session, request, refusal, journal } => {
+                w.u8(14);
+                w.fixed(&session.0);
+                w.fixed(&request.0);
+                w.option(refusal.as_ref(), |w, (code, reason)| {
+                    w.text(code);
+                    w.text(reason);
+                });
+                w.u64(journal.0);
+                w.fixed(&journal.1);
+            }
+            Self::Round { session, item, round, bytes } => {
+                write_protocol(w, 15, &session.0, *round, bytes);
+                w.u16(*item);
+            }
+            Self::Abort { session, reason } => {
+                w.u8(16);
+                w.fixed(&session.0);
+                w.text(reason);
+            }
+            Self::ChallengeAsk { vault } => {
+                w.u8(17);
+                w.fixed(&vault.0);
+            }
+            Self::ChallengeTell { vault, challenge } => {
+                w.u8(18);
+                w.fixed(&vault.0);
+                w.fixed(challenge);
+            }
+            Self::Proof { vault, bytes } => {
+                w.u8(19);
+                w.fixed(&vault.0);
+                w.bytes(bytes);
+            }
+            Self::ProofValid { vault } => {
+                w.u8(20);
+                w.fixed(&vault.0);
+            }
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.header(0x0503, 1)?;
+        let tag = r.u8()?;
+        match tag {
+            1 => Ok(Self::HistoryAsk { length: r.u64()? }),
+            2 => Ok(Self::HistoryTell { length: r.u64()?, head: r.option(Reader::fixed)? }),
+            3 => Ok(Self::Held { reason: r.text()? }),
+            4 => Ok(Self::PairOffer { epoch: PairEpoch(r.u32()?), nonce: r.fixed()? }),
+            5 => Ok(Self::PairStep {
+                epoch: PairEpoch(r.u32()?),
+                bytes: r.bytes(limits::MESSAGE_BYTES_MAX)?,
+            }),
+            6 => Ok(Self::PairReady { epoch: PairEpoch(r.u32()?), mesh: r.fixed()? }),
+            7 => Ok(Self::PairStopped { epoch: PairEpoch(r.u32()?) }),
+            8..=12 => read_ceremony(tag, r),
+            13..=16 => read_signing(tag, r),
+            17 => Ok(Self::ChallengeAsk { vault: VaultId(r.fixed()?) }),
+            18 => Ok(Self::ChallengeTell { vault: VaultId(r.fixed()?), challenge: r.fixed()? }),
+            19 => Ok(Self::Proof { vault: VaultId(r.fixed()?), bytes: r.bytes(4096)? }),
+            20 => Ok(Self::ProofValid { vault: VaultId(r.fixed()?) }),
+            _ => Err(WireError::Range("message")),
+        }
+    }
+}
+
+fn read_ceremony(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
+    match tag {
+        8 => CeremonyPlan::read(r).map(Message::CeremonyPropose),
+        9 => Ok(Message::CeremonyJoin(CeremonyId(r.fixed()?))),
+        10 => Ok(Message::CeremonyFail(CeremonyId(r.fixed()?), r.text()?)),
+        11 => Ok(Message::Dkg {
+            ceremony: CeremonyId(r.fixed()?),
+            round: r.u8()?,
+            bytes: r.bytes(limits::MESSAGE_BYTES_MAX)?,
+        }),
+        _ => Ok(Message::VaultStored {
+            ceremony: CeremonyId(r.fixed()?),
+            vault: VaultId(r.fixed()?),
+        }),
+    }
+}
+
+fn read_signing(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
+    match tag {
+        13 => Ok(Message::Propose(Box::new(Proposal::read(r)?))),
+        14 => Ok(Message::Verdict {
+            session: SessionId(r.fixed()?),
+            request: RequestId(r.fixed()?),
+            refusal: r.option(|r| Ok((r.text()?, r.text()?)))?,
+            journal: (r.u64()?, r.fixed()?),
+        }),
+        15 => {
+            let session = SessionId(r.fixed()?);
+            let round = r.u8()?;
+            let bytes = r.bytes(limits::MESSAGE_BYTES_MAX)?;
+            Ok(Message::Round { session, round, bytes, item: r.u16()? })
+        }
+        _ => Ok(Message::Abort { session: SessionId(r.fixed()?), reason: r.text()? }),
+    }
+}

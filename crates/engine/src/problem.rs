@@ -1,0 +1,67 @@
+//! Refusals as the API shows them: a stable code, a sentence, a next step, and the HTTP class they belong to.
+
+use model::api;
+
+/// Which kind of failure, for HTTP status codes and exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// The caller's input; nothing happened.
+    Refused,
+    /// No such thing, or not for this caller.
+    NotFound,
+    /// Not allowed for this caller.
+    Forbidden,
+    /// Rivals something that exists.
+    Conflict,
+    /// Too much at once; try later.
+    Overloaded,
+    /// A peer is silent, absent or held; try later.
+    Unavailable,
+    /// Ours.
+    Bug,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// Kind.
+    pub class: Class,
+    /// Stable name.
+    pub code: &'static str,
+    /// What failed and why.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// Makes a refusal.
+pub fn refuse(class: Class, code: &'static str, message: impl Into<String>) -> Problem {
+    Problem { class, code, message: message.into(), hint: None }
+}
+
+impl Problem {
+    /// Adds a next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// JSON form.
+    pub fn to_api(&self) -> api::Problem {
+        api::Problem {
+            code: self.code.to_owned(),
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+        }
+    }
+}
+
+impl From<chains::Refusal> for Problem {
+    fn from(refusal: chains::Refusal) -> Self {
+        let source = std::error::Error::source(&refusal).map(|s| format!(": {s}"));
+        let message = format!("{refusal}{}", source.unwrap_or_default());
+        refuse(Class::Refused, refusal.code(), message)
+    }
+}
