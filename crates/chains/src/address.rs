@@ -26,7 +26,11 @@ pub struct Account {
 }
 
 /// The address of `network` at `path`. Bitcoin: purpose 84 gives wpkh, every other path taproot (BIP-86).
-pub fn address(keys: &VaultKeys, network: Network, path: &DerivationPath) -> Result<Address, Refusal> {
+pub fn address(
+    keys: &VaultKeys,
+    network: Network,
+    path: &DerivationPath,
+) -> Result<Address, Refusal> {
     match network {
         Network::Evm(_) => evm::address(keys, path),
         Network::Bitcoin(bitcoin) => bitcoin::address(keys, bitcoin, path),
@@ -35,7 +39,11 @@ pub fn address(keys: &VaultKeys, network: Network, path: &DerivationPath) -> Res
 }
 
 /// Extended public key and descriptors of the account at `path`.
-pub fn account(keys: &VaultKeys, network: Network, path: &DerivationPath) -> Result<Account, Refusal> {
+pub fn account(
+    keys: &VaultKeys,
+    network: Network,
+    path: &DerivationPath,
+) -> Result<Account, Refusal> {
     match network {
         Network::Evm(_) => evm::account(keys, path),
         Network::Bitcoin(bitcoin) => bitcoin::account(keys, bitcoin, path),

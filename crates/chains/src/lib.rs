@@ -15,6 +15,6 @@ mod refusal;
 pub mod solana;
 
 pub use address::{Account, Address, account, address};
-pub use ask::{parse_ask, parse_fill, parse_raw, raw_kind};
+pub use ask::{FillDraft, parse_ask, parse_fill, parse_raw, raw_kind};
 pub use plan::{Artefact, Plan, SpendKey, build, decode, finish};
 pub use refusal::Refusal;
