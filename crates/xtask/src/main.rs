@@ -1,1 +1,70 @@
-fn main() {}
+//! The tasks of this repository: `cargo xtask ci | test | tidy | purity | deny | sim | vectors`.
+//!
+//! Standard library only, so that it builds in seconds and cannot be the reason why a check did not run.
+//! Invariants: a check that could not run says SKIPPED and why; a check that failed fails the command.
+//! Absent on purpose: configuration. What is checked stands in the code, exceptions in `tidy/exceptions.rs`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to a terminal")]
+
+mod budget;
+mod ci;
+mod deny;
+mod output;
+mod purity;
+mod shell;
+mod test;
+mod tidy;
+mod tools;
+mod vectors;
+
+use shell::{Failure, Workspace};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask TASK
+
+  ci               every gate in order: fmt clippy doc test tidy purity deny fuzz
+  test [--quick]   fetch the tools that tests use, build, run tests and simulator seeds
+                   (--quick: only tools that are already there, few seeds)
+  tidy             sizes, room arrows, spec tags, words, dependency reasons, paths, documents
+  purity           pure rooms build for wasm32 and pull in no runtime, socket or HTTP crate
+  deny             licences, bans, sources and advisories of dependencies
+  sim [ARGS]       simulated clusters: --seeds N runs many, --seed S replays one
+  vectors          write the vector and snapshot files anew and show what changed
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<(), Failure> {
+    let Some((task, rest)) = args.split_first() else {
+        println!("{HELP}");
+        return Ok(());
+    };
+    let workspace = Workspace::find()?;
+    match (task.as_str(), rest) {
+        ("ci", []) => ci::run(&workspace),
+        ("test", []) => test::run(&workspace, test::Extent::Full).map(drop),
+        ("test", [flag]) if flag == "--quick" => {
+            test::run(&workspace, test::Extent::Quick).map(drop)
+        }
+        ("tidy", []) => tidy::run(&workspace).map(drop),
+        ("purity", []) => purity::run(&workspace).map(drop),
+        ("deny", []) => deny::run(&workspace).map(drop),
+        ("sim", arguments) => test::sim(&workspace, arguments),
+        ("vectors", []) => vectors::run(&workspace),
+        ("help" | "--help" | "-h", _) => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => Err(Failure::new(format!("no such task: `{}`\n\n{HELP}", args.join(" ")))),
+    }
+}

@@ -1,0 +1,122 @@
+//! `cargo xtask test`: fetches what the tests talk to, builds once, runs tests and simulator seeds, sums up.
+
+use crate::budget::Budget;
+use crate::output::{Reader, Totals};
+use crate::shell::{self, Failure, Skips, Workspace};
+use crate::tools::{self, Tools};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+const SEEDS_FULL: &str = "300";
+const SEEDS_QUICK: &str = "20";
+/// How long each fuzz test goes on in the gate; by itself it takes a second.
+const FUZZ_SMOKE_SECS: &str = "10";
+
+/// How much a run fetches and tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Fetch every tool; the simulator's usual number of seeds.
+    Full,
+    /// Use the tools that are there already; few seeds.
+    Quick,
+}
+
+/// Runs everything and prints the closing lines. A failed test fails the task after the summary.
+pub(crate) fn run(workspace: &Workspace, extent: Extent) -> Result<Skips, Failure> {
+    let budget = Budget::from_environment();
+    let mut tools = match extent {
+        Extent::Full => tools::fetch(workspace),
+        Extent::Quick => tools::find(workspace),
+    };
+    build(workspace)?;
+    // After the build, so that the decision to build bitcoind knows what the rest will cost.
+    if extent == Extent::Full {
+        tools::bitcoind::build_when_time_allows(workspace, &budget, &mut tools);
+    }
+    let mut totals = run_tests(workspace, &tools, &[])?;
+    let seeds = if extent == Extent::Full { SEEDS_FULL } else { SEEDS_QUICK };
+    let simulated = simulate(workspace, seeds, &mut totals.skipped);
+    totals.skipped.extend(tools.skipped);
+    summary(&totals);
+    simulated?;
+    if totals.failed > 0 {
+        return Err(Failure::new(format!("{} test(s) failed", totals.failed)));
+    }
+    Ok(totals.skipped)
+}
+
+/// `cargo xtask sim ARGS`: the simulator by hand.
+pub(crate) fn sim(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    let mut command = workspace.cargo(&["run", "--release", "--locked", "-p", "sim", "--"]);
+    shell::run(command.args(arguments))
+}
+
+/// The fuzz tests of every decoder once more, for longer than in the ordinary run.
+pub(crate) fn fuzz_smoke(workspace: &Workspace) -> Result<Skips, Failure> {
+    let tools = tools::find(workspace);
+    let mut command = tests_command(workspace, &tools, &["fuzz_"]);
+    command.env("OUTLAST_FUZZ_SECS", FUZZ_SMOKE_SECS);
+    let totals = follow(command)?;
+    println!("fuzz {}", totals.closing_line());
+    if totals.passed == 0 {
+        return Err(Failure::new("no test is named fuzz_*: nothing was fuzzed"));
+    }
+    if totals.failed > 0 {
+        return Err(Failure::new("a decoder failed under mutated input"));
+    }
+    Ok(totals.skipped)
+}
+
+/// One build of all targets; with one selection and one profile nothing is compiled twice.
+fn build(workspace: &Workspace) -> Result<(), Failure> {
+    let arguments = ["build", "--release", "--locked", "--workspace", "--all-targets"];
+    shell::run(&mut workspace.cargo(&arguments))
+}
+
+fn run_tests(workspace: &Workspace, tools: &Tools, names: &[&str]) -> Result<Totals, Failure> {
+    follow(tests_command(workspace, tools, names))
+}
+
+fn tests_command(workspace: &Workspace, tools: &Tools, names: &[&str]) -> Command {
+    let arguments = ["test", "--release", "--locked", "--workspace", "--no-fail-fast", "--"];
+    let mut command = workspace.cargo(&arguments);
+    command.args(names).arg("--show-output");
+    command.envs(tools.variables.iter().map(|(name, value)| (*name, value)));
+    command
+}
+
+/// Runs the test command, shows what a person wants to see of it, and adds up its closing lines.
+fn follow(mut command: Command) -> Result<Totals, Failure> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let stdout = child.stdout.take().ok_or_else(|| Failure::new("no output from cargo test"))?;
+    let mut reader = Reader::new();
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        if reader.line(&line) {
+            println!("{line}");
+        }
+    }
+    let status = child.wait()?;
+    let totals = reader.finish();
+    if !status.success() && totals.failed == 0 {
+        return Err(Failure::new(format!("the tests did not run to their end: {status}")));
+    }
+    Ok(totals)
+}
+
+fn simulate(workspace: &Workspace, seeds: &str, skipped: &mut Skips) -> Result<(), Failure> {
+    let program = workspace.binaries.join("sim");
+    if !workspace.root.join("crates/sim/src/main.rs").is_file() {
+        skipped.insert("SKIPPED sim: the simulator has no command yet".to_owned());
+        return Ok(());
+    }
+    shell::run(workspace.command(program).args(["--seeds", seeds]))
+}
+
+fn summary(totals: &Totals) {
+    println!("\n== summary");
+    println!("{}", totals.closing_line());
+    for line in &totals.skipped {
+        println!("{line}");
+    }
+}
