@@ -1,1 +1,13 @@
-//! placeholder
+//! The server around one node: files, seals, store, links to peers, clock and randomness.
+//!
+//! Everything that touches the operating system stands in this room; what is decided stands in `engine`.
+//! [`home`] is the data directory, [`seal`] wraps its data key, [`store`] keeps the journal and the sealed secrets,
+//! [`peers`] carries frames between nodes, [`preflight`] tests the machine before it is trusted.
+
+pub mod entropy;
+pub mod harden;
+pub mod home;
+pub mod seal;
+mod sealed_box;
+pub mod store;
+mod sys;
