@@ -1,5 +1,6 @@
 //! Where the workspace is, and how other programs are run from it.
 
+use crate::budget::Budget;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
@@ -40,11 +41,14 @@ pub(crate) struct Workspace {
     pub(crate) cache: PathBuf,
     /// Where this very binary lies, and so where cargo puts its siblings.
     pub(crate) binaries: PathBuf,
+    /// Counted from the start of this process, whatever ran before the task that asks.
+    pub(crate) budget: Budget,
 }
 
 impl Workspace {
     /// Finds the checkout from the current folder upwards.
     pub(crate) fn find() -> Result<Self, Failure> {
+        let budget = Budget::from_environment();
         let here = std::env::current_dir()?;
         let root = here
             .ancestors()
@@ -59,7 +63,7 @@ impl Workspace {
             .parent()
             .ok_or_else(|| Failure::new("this binary lies in no folder"))?
             .to_path_buf();
-        Ok(Self { root, cache, binaries })
+        Ok(Self { root, cache, binaries, budget })
     }
 
     /// A command that starts in the root of the checkout, without input.

@@ -1,6 +1,5 @@
 //! `cargo xtask test`: fetches what the tests talk to, builds once, runs tests and simulator seeds, sums up.
 
-use crate::budget::Budget;
 use crate::output::{Reader, Totals};
 use crate::shell::{self, Failure, Skips, Workspace};
 use crate::tools::{self, Tools};
@@ -23,7 +22,6 @@ pub(crate) enum Extent {
 
 /// Runs everything and prints the closing lines. A failed test fails the task after the summary.
 pub(crate) fn run(workspace: &Workspace, extent: Extent) -> Result<Skips, Failure> {
-    let budget = Budget::from_environment();
     let mut tools = match extent {
         Extent::Full => tools::fetch(workspace),
         Extent::Quick => tools::find(workspace),
@@ -31,7 +29,7 @@ pub(crate) fn run(workspace: &Workspace, extent: Extent) -> Result<Skips, Failur
     build(workspace)?;
     // After the build, so that the decision to build bitcoind knows what the rest will cost.
     if extent == Extent::Full {
-        tools::bitcoind::build_when_time_allows(workspace, &budget, &mut tools);
+        tools::bitcoind::build_when_time_allows(workspace, &mut tools);
     }
     let mut totals = run_tests(workspace, &tools, &[])?;
     let seeds = if extent == Extent::Full { SEEDS_FULL } else { SEEDS_QUICK };

@@ -4,7 +4,6 @@
 //! tree is taken for its source alone. It is Core's master branch of that day, not a release: a test tool, no wallet.
 
 use super::Tools;
-use crate::budget::Budget;
 use crate::shell::{self, Failure, Workspace};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -46,12 +45,12 @@ libbitcoinkernel-sys = "=0.4.1"
 "#;
 
 /// Builds it once per cache. Too little time, or a failure, is said and is no failure of the tests.
-pub(crate) fn build_when_time_allows(workspace: &Workspace, budget: &Budget, tools: &mut Tools) {
+pub(crate) fn build_when_time_allows(workspace: &Workspace, tools: &mut Tools) {
     if is_built(workspace) {
         offer(workspace, tools);
         return;
     }
-    let left = budget.minutes_left();
+    let left = workspace.budget.minutes_left();
     if left < MINUTES_NEEDED {
         let why = format!("no cached copy and {left} of the {MINUTES_NEEDED} minutes needed left");
         tools.skip("bitcoind", &why);
