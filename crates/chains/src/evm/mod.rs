@@ -1,34 +1,22 @@
-//! EVM chains.
+//! EVM chains: transactions, typed data and personal messages, decoded strictly and signed by the ECDSA key.
+//!
+//! Spec: `docs/spec/chains.md`, EVM part. What a reader is shown is derived from the same bytes or values that are
+//! hashed; what the chain would ignore (padding, trailing bytes, second spellings) is refused.
+//! Absent on purpose: ABIs fetched from anywhere, names (ENS), simulation, blobs, code delegation.
 
 pub mod address;
 pub mod calldata;
+pub mod ceiling;
+pub mod message;
+mod plan;
 mod refused_calls;
-
-use crate::{Artefact, Plan, Refusal};
-use model::intent::{Intent, Network};
-use model::keys::VaultKeys;
-use model::request::{Fill, RawKind, Request};
-use model::signing::Signature;
+pub mod rpc;
+mod text;
+pub mod transaction;
+pub mod typed_data;
 
 pub use address::{account, address};
+pub use plan::{build, decode, finish, spend_key};
 
 /// The address that nobody holds.
 pub(crate) const ZERO_ADDRESS: address::EvmAddress = [0; 20];
-
-const ABSENT: Refusal =
-    Refusal::Forbidden { what: "evm", why: "its decoder is not part of this build" };
-
-/// See [`crate::build`].
-pub fn build(_: &VaultKeys, _: &Request, _: u64, _: &Fill) -> Result<Plan, Refusal> {
-    Err(ABSENT)
-}
-
-/// See [`crate::finish`].
-pub fn finish(_: &VaultKeys, _: &Request, _: &Plan, _: &[Signature]) -> Result<Artefact, Refusal> {
-    Err(ABSENT)
-}
-
-/// See [`crate::decode`].
-pub fn decode(_: RawKind, _: Option<Network>, _: &[u8]) -> Result<Intent, Refusal> {
-    Err(ABSENT)
-}

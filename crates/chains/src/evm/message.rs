@@ -1,0 +1,82 @@
+//! EIP-191 personal messages.
+//!
+//! Spec: `docs/spec/chains.md`, EVM-MSG. The prefix keeps a message from being a transaction or typed data; what it
+//! cannot stop is a contract that takes a signed digest as consent, so a message that is a digest is refused.
+
+use crate::Refusal;
+use crate::evm::text::Shown;
+use alloy_primitives::eip191_hash_message;
+use model::amount::Amount;
+use model::intent::{Fee, Intent, Network, Operation};
+use model::limits::TRANSACTION_BYTES_MAX;
+
+/// The fee of what is no transaction.
+pub(crate) fn no_fee() -> Fee {
+    Fee { at_most: Amount::ZERO, detail: "a message costs nothing".to_owned() }
+}
+
+/// True for 32 bytes, or their hex text with or without `0x`.
+pub(crate) fn looks_like_digest(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_prefix(b"0x").or(bytes.strip_prefix(b"0X")).unwrap_or(bytes);
+    bytes.len() == 32 || (digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// What is signed.
+pub fn sighash(message: &[u8]) -> [u8; 32] {
+    eip191_hash_message(message).0
+}
+
+/// What a message says.
+pub fn intent(network: Network, message: &[u8]) -> Result<Intent, Refusal> {
+    if message.len() > TRANSACTION_BYTES_MAX {
+        return Err(Refusal::TooLong { found: message.len(), max: TRANSACTION_BYTES_MAX });
+    }
+    if looks_like_digest(message) {
+        return Err(Refusal::RawDigest);
+    }
+    let (text, note) = Shown::of(message).with_note();
+    Ok(Intent {
+        network,
+        format: "personal-message".to_owned(),
+        from: Vec::new(),
+        operations: vec![Operation::Message { text }],
+        fee: no_fee(),
+        single_use: "nothing: a signed message stays valid, on every chain".to_owned(),
+        notes: note.map(str::to_owned).into_iter().collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(message: &[u8], wanted: Result<&str, &str>) {
+        let found = intent(Network::Evm(1), message);
+        let text = |intent: &Intent| match intent.operations.as_slice() {
+            [Operation::Message { text }] => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        let found = found.as_ref().map(text).map_err(|e| e.code());
+        assert_eq!(found.as_ref().map(String::as_str), wanted.as_ref().copied());
+    }
+
+    #[test]
+    fn a_message_is_shown_and_a_digest_is_refused() {
+        check(b"hello", Ok("hello"));
+        check(b"", Ok(""));
+        check(b"line\nline", Ok("line\\nline"));
+        check(&[0xff, 0x00], Ok("0xff00"));
+        check(&[0x41; 32], Err("raw_digest"));
+        check("ab".repeat(32).as_bytes(), Err("raw_digest"));
+        check(format!("0x{}", "AB".repeat(32)).as_bytes(), Err("raw_digest"));
+        check("ab".repeat(33).as_bytes(), Ok(&"ab".repeat(33)));
+        check(&vec![b'a'; TRANSACTION_BYTES_MAX + 1], Err("too_long"));
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_prefixed_message() {
+        // Vector of ethers and web3.js for "hello world".
+        let wanted = "d9eba16ed0ecae432b71fe008c98cc872bb4cc214d3220a36f365326cf807d68";
+        assert_eq!(hex::encode(sighash(b"hello world")), wanted);
+    }
+}
