@@ -13,6 +13,8 @@ pub mod evm;
 mod plan;
 mod refusal;
 pub mod solana;
+#[cfg(test)]
+mod test_vault;
 
 pub use address::{Account, Address, account, address};
 pub use ask::{FillDraft, parse_ask, parse_fill, parse_raw, raw_kind};

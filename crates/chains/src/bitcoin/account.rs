@@ -17,9 +17,10 @@ pub(super) fn address(
     path: &DerivationPath,
 ) -> Result<Address, Refusal> {
     let script = ours::script_at(keys, path)?;
-    let address = bitcoin::Address::from_script(&script, ours::network_of(network)).map_err(|e| {
-        Refusal::Invalid { field: "path", reason: format!("no address stands there: {e}") }
-    })?;
+    let address =
+        bitcoin::Address::from_script(&script, ours::network_of(network)).map_err(|e| {
+            Refusal::Invalid { field: "path", reason: format!("no address stands there: {e}") }
+        })?;
     let key = ours::kind_at(path);
     Ok(Address { text: address.to_string(), key, public_key: keys.public_at(key, path)? })
 }
@@ -43,9 +44,11 @@ pub(super) fn account(
 }
 
 fn with_checksum(text: &str) -> Result<String, Refusal> {
-    let descriptor: Descriptor<DescriptorPublicKey> = text
-        .parse()
-        .map_err(|e: miniscript::Error| Refusal::Invalid { field: "descriptor", reason: e.to_string() })?;
+    let descriptor: Descriptor<DescriptorPublicKey> =
+        text.parse().map_err(|e: miniscript::Error| Refusal::Invalid {
+            field: "descriptor",
+            reason: e.to_string(),
+        })?;
     Ok(descriptor.to_string())
 }
 

@@ -152,10 +152,9 @@ fn input_form(input: &Input, script: &ScriptBuf) -> Result<(), Refusal> {
 
 fn sighash_form(input: &Input, script: &ScriptBuf) -> Result<(), Refusal> {
     let plain = match script.is_p2tr() {
-        true => matches!(
-            input.taproot_hash_ty(),
-            Ok(TapSighashType::Default | TapSighashType::All)
-        ),
+        true => {
+            matches!(input.taproot_hash_ty(), Ok(TapSighashType::Default | TapSighashType::All))
+        }
         false => matches!(input.ecdsa_hash_ty(), Ok(EcdsaSighashType::All)),
     };
     match plain {

@@ -67,10 +67,8 @@ fn coin_output(
     account: &DerivationPath,
     coin: &Coin,
 ) -> Result<(Transaction, TxOut, DerivationPath), Refusal> {
-    let whole: Transaction = deserialize(&coin.transaction).map_err(|e| Refusal::Malformed {
-        format: "Bitcoin transaction",
-        reason: e.to_string(),
-    })?;
+    let whole: Transaction = deserialize(&coin.transaction)
+        .map_err(|e| Refusal::Malformed { format: "Bitcoin transaction", reason: e.to_string() })?;
     let index = usize::try_from(coin.vout).unwrap_or(usize::MAX);
     let output = whole.output.get(index).cloned().ok_or_else(|| {
         invalid("coin", format!("{} has no output {}", whole.compute_txid(), coin.vout))
@@ -121,8 +119,7 @@ fn change_output(
     sat: u64,
 ) -> Result<(TxOut, Output), Refusal> {
     let path = account.child(CHANGE_CHAIN)?.child(number)?;
-    let paid =
-        TxOut { value: Amount::from_sat(sat), script_pubkey: ours::script_at(keys, &path)? };
+    let paid = TxOut { value: Amount::from_sat(sat), script_pubkey: ours::script_at(keys, &path)? };
     let key = ours::key_at(keys, &path)?;
     let origin = ours::origin(keys, &path);
     let mut map = Output::default();
@@ -142,10 +139,9 @@ fn change_output(
 /// Script of an address of this network.
 fn script_of(network: BitcoinNetwork, text: &str) -> Result<ScriptBuf, Refusal> {
     let shown: String = text.chars().take(100).collect();
-    let address: Address<NetworkUnchecked> =
-        text.parse().map_err(|e: bitcoin::address::ParseError| {
-            invalid("address", format!("`{shown}`: {e}"))
-        })?;
+    let address: Address<NetworkUnchecked> = text
+        .parse()
+        .map_err(|e: bitcoin::address::ParseError| invalid("address", format!("`{shown}`: {e}")))?;
     let wanted = Network::Bitcoin(network).to_string();
     address
         .require_network(ours::network_of(network))

@@ -81,13 +81,15 @@ fn witness(
             let signature = schnorr::Signature::from_slice(bytes).map_err(|_| bad())?;
             let (internal, _) = key.x_only_public_key();
             let (output, _) = internal.tap_tweak(secp, None);
-            let verified = secp.verify_schnorr(&signature, &message, &output.to_x_only_public_key());
+            let verified =
+                secp.verify_schnorr(&signature, &message, &output.to_x_only_public_key());
             verified.map_err(|_| bad())?;
             let sighash_type = input.taproot_hash_ty().map_err(|_| bad())?;
             Ok(Witness::p2tr_key_spend(&taproot::Signature { signature, sighash_type }))
         }
-        (KeyKind::Ecdsa, Signature::Ecdsa { rs, .. }) => ecdsa_witness(secp, &key, &message, rs)
-            .ok_or_else(bad),
+        (KeyKind::Ecdsa, Signature::Ecdsa { rs, .. }) => {
+            ecdsa_witness(secp, &key, &message, rs).ok_or_else(bad)
+        }
         _ => Err(bad()),
     }
 }

@@ -1,8 +1,8 @@
 //! From a checked PSBT to words, with or without a vault.
 
 use super::check::Checked;
-use super::ours::{self, Found};
 use super::ours::Claim;
+use super::ours::{self, Found};
 use crate::Refusal;
 use bitcoin::locktime::absolute::LockTime;
 use bitcoin::psbt::{Input, Output};
@@ -110,7 +110,8 @@ pub(super) fn intent(
     let transaction = &checked.psbt.unsigned_tx;
     let mut notes = timing_notes(checked);
     let mut operations = Vec::new();
-    for (index, (paid, output)) in transaction.output.iter().zip(&checked.psbt.outputs).enumerate() {
+    for (index, (paid, output)) in transaction.output.iter().zip(&checked.psbt.outputs).enumerate()
+    {
         let path = owned.and_then(|(account, owned)| {
             let path = owned.outputs.get(index)?.as_ref()?;
             Some((account, path))
@@ -201,7 +202,8 @@ fn timing_notes(checked: &Checked) -> Vec<String> {
     if transaction.input.iter().any(|input| input.sequence.is_rbf()) {
         notes.push("replaceable by a higher fee (BIP-125)".to_owned());
     }
-    let lock_holds = transaction.input.iter().any(|input| input.sequence.enables_absolute_lock_time());
+    let lock_holds =
+        transaction.input.iter().any(|input| input.sequence.enables_absolute_lock_time());
     match transaction.lock_time {
         LockTime::ZERO => {}
         _ if !lock_holds => {}
@@ -209,7 +211,9 @@ fn timing_notes(checked: &Checked) -> Vec<String> {
         LockTime::Seconds(time) => notes.push(format!("not before second {time}")),
     }
     for (index, input) in transaction.input.iter().enumerate() {
-        if transaction.version.0 >= 2 && let Some(lock) = input.sequence.to_relative_lock_time() {
+        if transaction.version.0 >= 2
+            && let Some(lock) = input.sequence.to_relative_lock_time()
+        {
             if lock != bitcoin::relative::LockTime::ZERO {
                 notes.push(format!("input {index} must be {lock} old (BIP-68)"));
             }

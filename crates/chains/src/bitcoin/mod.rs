@@ -123,10 +123,9 @@ pub fn decode(network: Option<Network>, bytes: &[u8]) -> Result<Intent, Refusal>
     let checked = check::check(bytes)?;
     match network {
         Some(Network::Bitcoin(network)) => Ok(intent::intent(&checked, network, None)),
-        Some(other) => Err(Refusal::WrongNetwork {
-            found: "bitcoin".to_owned(),
-            wanted: other.to_string(),
-        }),
+        Some(other) => {
+            Err(Refusal::WrongNetwork { found: "bitcoin".to_owned(), wanted: other.to_string() })
+        }
         None => {
             let mut intent = intent::intent(&checked, BitcoinNetwork::Main, None);
             intent.notes.push("no network was named: addresses are those of bitcoin:main".into());

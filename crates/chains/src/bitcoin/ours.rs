@@ -129,7 +129,8 @@ pub(super) fn find(
             }
         }
         if claim.fingerprint == master_fingerprint(keys, account) {
-            let path = claim.path.as_ref().map_or("a hardened path".to_owned(), ToString::to_string);
+            let path =
+                claim.path.as_ref().map_or("a hardened path".to_owned(), ToString::to_string);
             lie = Some(path);
         }
     }

@@ -158,7 +158,8 @@ fn version(global: &Map) -> Result<u32, Refusal> {
 }
 
 fn unsigned_transaction(mut bytes: &[u8]) -> Result<Transaction, Refusal> {
-    let bad = |e: bitcoin::consensus::encode::Error| malformed(format!("unsigned transaction: {e}"));
+    let bad =
+        |e: bitcoin::consensus::encode::Error| malformed(format!("unsigned transaction: {e}"));
     // Without witness marker: field by field, as BIP-174 wants it.
     let transaction = Transaction {
         version: Decodable::consensus_decode(&mut bytes).map_err(bad)?,
@@ -205,7 +206,8 @@ fn lock_time(global: &Map, inputs: &[Map]) -> Result<LockTime, Refusal> {
     };
     let mut demands = Vec::new();
     for map in inputs {
-        let number = |kind, name| field(map, kind).and_then(|f| f.map(|b| exact(b, name)).transpose());
+        let number =
+            |kind, name| field(map, kind).and_then(|f| f.map(|b| exact(b, name)).transpose());
         let time = number(0x11, "lock time")?.map(u32::from_le_bytes);
         let height = number(0x12, "lock height")?.map(u32::from_le_bytes);
         let time_bad = time.is_some_and(|t| t < LOCK_SECONDS_MIN);
