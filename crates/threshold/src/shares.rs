@@ -246,43 +246,7 @@ fn read_scalar<C: Curve>(r: &mut Reader<'_>) -> Result<Secret<[u8; 32]>, WireErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sharing::deal;
-    use crate::testing::SeededEntropy;
-    use model::hd::{ChainCode, ExtendedKey};
-
-    fn vault(seed: u64) -> (VaultPublic, Vec<VaultShare>) {
-        let list = [Seat(1), Seat(2), Seat(3)];
-        let tree = AccessTree::committee(2, &list).unwrap();
-        let mut entropy = SeededEntropy::new(seed);
-        let ecdsa = deal(&tree, &Secp256k1::random_scalar(&mut entropy), &mut entropy);
-        let bip340 = deal(&tree, &Secp256k1::random_scalar(&mut entropy), &mut entropy);
-        let ed25519 = deal(&tree, &Ed25519::random_scalar(&mut entropy), &mut entropy);
-        let shares = list.map(|seat| VaultShare {
-            seat,
-            epoch: Epoch(1),
-            ecdsa: ecdsa.shares[&seat].duplicate(),
-            bip340: bip340.shares[&seat].duplicate(),
-            ed25519: ed25519.shares[&seat].duplicate(),
-        });
-        let code = ChainCode([7; 32]);
-        let keys = VaultKeys {
-            ecdsa: ExtendedKey { point: ecdsa.commitments.root(), chain_code: code },
-            bip340: ExtendedKey { point: bip340.commitments.root(), chain_code: code },
-            ed25519: ExtendedKey { point: ed25519.commitments.root(), chain_code: code },
-        };
-        let members = [(1, 11), (2, 12), (3, 13)].map(|(s, n)| (Seat(s), NodeId([n; 32])));
-        let public = VaultPublic {
-            purpose: Purpose::Test,
-            epoch: Epoch(1),
-            tree,
-            members: members.into(),
-            keys,
-            ecdsa: ecdsa.commitments,
-            bip340: bip340.commitments,
-            ed25519: ed25519.commitments,
-        };
-        (public, shares.into())
-    }
+    use crate::testing::vault;
 
     #[test]
     fn a_share_reads_back_and_fits_its_vault_only() {

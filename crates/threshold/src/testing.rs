@@ -1,8 +1,13 @@
 //! What the tests of this room share: seeded randomness and random access trees.
 
+use crate::shares::{VaultPublic, VaultShare};
+use crate::sharing::deal;
 use model::access::AccessTree;
+use model::curve::{Curve, Ed25519, Secp256k1};
 use model::entropy::Entropy;
-use model::ids::Seat;
+use model::hd::{ChainCode, ExtendedKey};
+use model::ids::{Epoch, NodeId, Seat};
+use model::keys::{Purpose, VaultKeys};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -73,4 +78,39 @@ pub fn trees() -> impl Strategy<Value = AccessTree> {
     shape
         .prop_map(|shape| shape.number(&mut 0))
         .prop_filter("a valid tree", |tree| tree.validate().is_ok())
+}
+
+/// A dealt 2-of-3 vault of seats 1 to 3 and its shares, without a ceremony.
+pub fn vault(seed: u64) -> (VaultPublic, Vec<VaultShare>) {
+    let list = [Seat(1), Seat(2), Seat(3)];
+    let tree = AccessTree::committee(2, &list).unwrap();
+    let mut entropy = SeededEntropy::new(seed);
+    let ecdsa = deal(&tree, &Secp256k1::random_scalar(&mut entropy), &mut entropy);
+    let bip340 = deal(&tree, &Secp256k1::random_scalar(&mut entropy), &mut entropy);
+    let ed25519 = deal(&tree, &Ed25519::random_scalar(&mut entropy), &mut entropy);
+    let shares = list.map(|seat| VaultShare {
+        seat,
+        epoch: Epoch(1),
+        ecdsa: ecdsa.shares[&seat].duplicate(),
+        bip340: bip340.shares[&seat].duplicate(),
+        ed25519: ed25519.shares[&seat].duplicate(),
+    });
+    let code = ChainCode([7; 32]);
+    let keys = VaultKeys {
+        ecdsa: ExtendedKey { point: ecdsa.commitments.root(), chain_code: code },
+        bip340: ExtendedKey { point: bip340.commitments.root(), chain_code: code },
+        ed25519: ExtendedKey { point: ed25519.commitments.root(), chain_code: code },
+    };
+    let members = [(1, 11), (2, 12), (3, 13)].map(|(s, n)| (Seat(s), NodeId([n; 32])));
+    let public = VaultPublic {
+        purpose: Purpose::Test,
+        epoch: Epoch(1),
+        tree,
+        members: members.into(),
+        keys,
+        ecdsa: ecdsa.commitments,
+        bip340: bip340.commitments,
+        ed25519: ed25519.commitments,
+    };
+    (public, shares.into())
 }
