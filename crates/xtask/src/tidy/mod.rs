@@ -40,6 +40,8 @@ impl fmt::Display for Finding {
 pub(crate) struct TextFile {
     pub(crate) path: String,
     pub(crate) text: String,
+    /// Whether another file declares this one as `#[cfg(test)] mod name;`.
+    declared_as_test: bool,
 }
 
 impl TextFile {
@@ -55,7 +57,7 @@ impl TextFile {
     /// Whether the file holds tests and nothing else.
     fn is_test(&self) -> bool {
         let folder = |name: &str| self.path.contains(&format!("/{name}/"));
-        folder("tests") || folder("benches") || self.path.ends_with("/tests.rs")
+        folder("tests") || folder("benches") || self.declared_as_test
     }
 }
 
@@ -101,18 +103,64 @@ fn tracked_files(workspace: &Workspace) -> Result<Vec<TextFile>, Failure> {
         // A file that is deleted but not committed is listed too; a binary file is no text.
         let Ok(bytes) = std::fs::read(workspace.root.join(path)) else { continue };
         let Ok(text) = String::from_utf8(bytes) else { continue };
-        files.push(TextFile { path: path.to_owned(), text });
+        files.push(TextFile { path: path.to_owned(), text, declared_as_test: false });
     }
+    mark_test_modules(&mut files);
     Ok(files)
+}
+
+/// Follows `#[cfg(test)] mod name;` from its file to `name.rs` or to everything under `name/`.
+fn mark_test_modules(files: &mut [TextFile]) {
+    let mut modules = Vec::new();
+    for file in files.iter().filter(|file| file.is_rust()) {
+        let folder = module_folder(&file.path);
+        let names = source::test_modules(&file.text);
+        modules.extend(names.into_iter().map(|name| format!("{folder}/{name}")));
+    }
+    for file in files {
+        file.declared_as_test = modules.iter().any(|module| {
+            let rest = file.path.strip_prefix(module.as_str());
+            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        });
+    }
+}
+
+/// Where the modules that a file declares lie.
+fn module_folder(path: &str) -> &str {
+    let stem = path.strip_suffix(".rs").unwrap_or(path);
+    let is_root = |name: &&str| matches!(*name, "lib" | "main" | "mod");
+    match stem.rsplit_once('/') {
+        Some((folder, name)) if is_root(&name) => folder,
+        _ => stem,
+    }
 }
 
 #[cfg(test)]
 pub(crate) fn file(path: &str, text: &str) -> TextFile {
-    TextFile { path: path.to_owned(), text: text.to_owned() }
+    TextFile { path: path.to_owned(), text: text.to_owned(), declared_as_test: false }
 }
 
 /// The subjects of findings, in order: what most tests of rules compare.
 #[cfg(test)]
 pub(crate) fn subjects(findings: &[Finding]) -> Vec<&str> {
     findings.iter().map(|finding| finding.subject.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_declared_for_tests_is_a_test_wherever_it_lies() {
+        let mut files = [
+            file("crates/node/src/lib.rs", "mod store;\n#[cfg(test)]\nmod testing;\n"),
+            file("crates/node/src/store/mod.rs", "#[cfg(test)]\npub(crate) mod faults;\n"),
+            file("crates/node/src/testing.rs", ""),
+            file("crates/node/src/store/faults/disk.rs", ""),
+            file("crates/node/src/store/sqlite.rs", ""),
+        ];
+        mark_test_modules(&mut files);
+        let tests: Vec<bool> = files.iter().map(TextFile::is_test).collect();
+        assert_eq!(tests, [false, false, true, true, false]);
+    }
 }

@@ -49,6 +49,18 @@ pub(crate) fn without_test_tail(text: &str) -> &str {
     text
 }
 
+/// The names in `#[cfg(test)] mod name;`, which stand for other files.
+pub(crate) fn test_modules(text: &str) -> Vec<&str> {
+    let pairs = text.lines().zip(text.lines().skip(1));
+    let modules = pairs.filter_map(|(gate, declaration)| {
+        let name = declaration.trim().strip_suffix(';')?;
+        let (visibility, name) = name.split_once("mod ")?;
+        let plain = visibility.is_empty() || visibility.starts_with("pub");
+        (gate.trim() == "#[cfg(test)]" && plain).then_some(name)
+    });
+    modules.collect()
+}
+
 fn push(split: &mut Split, kind: Kind, piece: &str) {
     let (seen, blank) = match kind {
         Kind::Comment => (&mut split.comments, &mut split.code),
