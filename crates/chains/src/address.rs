@@ -19,7 +19,7 @@ pub struct Address {
 /// Account-level public data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// BIP-32 text form (`xpub…`/`tpub…`); for Ed25519 the hex of key and chain code.
+    /// BIP-32 text form (`xpub…`/`tpub…`); for Ed25519 the hex of the public key alone.
     pub extended_key: String,
     /// Output descriptors with checksum: receive, change (Bitcoin only).
     pub descriptors: Vec<String>,
