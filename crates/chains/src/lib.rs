@@ -10,6 +10,7 @@ mod address;
 mod ask;
 pub mod bitcoin;
 pub mod evm;
+pub mod fuzz;
 mod plan;
 mod refusal;
 pub mod solana;
