@@ -1,9 +1,9 @@
 //! What comes into a node and what goes out, as data.
 
+use crate::Caller;
 use crate::command::{Command, CommandId, Reply};
 use crate::job::{Job, JobId, JobOutput};
 use crate::problem::Problem;
-use crate::Caller;
 use model::ids::{NodeId, RequestId};
 use model::intent::Network;
 use model::request::Coin;

@@ -85,9 +85,7 @@ pub enum JobOutput {
     Sign(Result<sign::Step, sign::SignError>),
     /// Of a key generation round.
     Dkg(Result<dkg::Step, dkg::DkgError>),
-    /// Of [`Job::PairStart`].
-    PairStarted(Box<PairSetup>, Vec<u8>),
-    /// Of [`Job::PairReceive`].
+    /// Of a step of pair state.
     Pair(Result<PairStep, PairError>),
 }
 
@@ -109,7 +107,6 @@ impl core::fmt::Debug for JobOutput {
         f.write_str(match self {
             Self::Sign(_) => "Sign(..)",
             Self::Dkg(_) => "Dkg(..)",
-            Self::PairStarted(..) => "PairStarted(..)",
             Self::Pair(_) => "Pair(..)",
         })
     }
@@ -139,8 +136,8 @@ impl Job {
                 JobOutput::Dkg(running.advance(inbox, &key, entropy))
             }
             Self::PairStart { me, peer, epoch, context } => {
-                let (setup, bytes) = PairSetup::start(me, peer, epoch, context);
-                JobOutput::PairStarted(Box::new(setup), bytes)
+                let started = PairSetup::start(me, peer, epoch, context);
+                JobOutput::Pair(started.map(|(setup, bytes)| PairStep::Continue(setup, bytes)))
             }
             Self::PairReceive { setup, bytes } => JobOutput::Pair(setup.receive(&bytes)),
         }

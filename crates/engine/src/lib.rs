@@ -9,6 +9,7 @@
 //!
 //! Absent on purpose: clock, sockets, files, threads. Heavy computation leaves as [`Job`]s that any thread may run.
 
+mod attempts;
 mod ceremony;
 mod command;
 mod engine;

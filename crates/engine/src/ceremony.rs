@@ -1,0 +1,409 @@
+//! Key ceremonies: a plan, one screen for all, a yes from each operator, key generation, and a vault that counts as born
+//! only when every member's share is durable.
+//!
+//! Spec: `docs/spec/dkg.md`. A ceremony in the making does not survive a restart; it fails by name and is proposed anew.
+
+use crate::engine::{Engine, Keeping, vault_public_key, vault_share_key};
+use crate::job::{Job, JobOutput};
+use crate::journal::{Entry, bounded};
+use crate::message::{CeremonyPlan, Message};
+use crate::problem::{Class, Problem, refuse};
+use crate::sessions::Purpose as JobPurpose;
+use model::access::AccessTree;
+use model::api;
+use model::entropy::Entropy;
+use model::hash;
+use model::ids::{CeremonyId, Epoch, NodeId, Seat, VaultId};
+use model::keys::Purpose;
+use model::limits;
+use model::secret::Secret;
+use model::time::Timestamp;
+use model::wire::Wire;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use threshold::dkg;
+
+/// Ceremonies remembered in memory at most; finished ones make room.
+const CEREMONIES_MAX: usize = 4096;
+/// Rounds of key generation, so that a message of a later one is garbage.
+const DKG_ROUNDS_MAX: u8 = 8;
+
+/// One ceremony in memory.
+pub(crate) struct Ceremony {
+    pub plan: CeremonyPlan,
+    pub joined: BTreeSet<NodeId>,
+    pub phase: Phase,
+    /// When the phase that can time out began.
+    pub since: Timestamp,
+    round: u8,
+    inbox: BTreeMap<(u8, Seat), Vec<u8>>,
+}
+
+/// Where a ceremony stands.
+pub(crate) enum Phase {
+    /// For everybody's yes.
+    Waiting,
+    /// A job computes.
+    Busy,
+    /// Waits for the others' messages.
+    Running(Box<dkg::Running>),
+    /// This node's share is stored.
+    Done(VaultId),
+    /// Given up.
+    Failed(String),
+}
+
+impl CeremonyPlan {
+    /// Seats are numbered from 1 in the order of the members.
+    pub(crate) fn seats(&self) -> BTreeMap<Seat, NodeId> {
+        (1u16..).map(Seat).zip(self.members.iter().copied()).collect()
+    }
+}
+
+impl Engine {
+    /// The operator proposes a ceremony and with it says yes.
+    pub(crate) fn new_ceremony(
+        &mut self,
+        new: &api::NewCeremony,
+        entropy: &mut dyn Entropy,
+    ) -> Result<CeremonyId, Problem> {
+        let mut members: BTreeSet<NodeId> = new.members.iter().copied().collect();
+        members.insert(self.me);
+        let unknown = members.iter().find(|n| **n != self.me && !self.state.peers.contains_key(n));
+        if let Some(node) = unknown {
+            let text = format!("node {} is not trusted here", node.short());
+            return Err(refuse(Class::Refused, "unknown_peer", text)
+                .hint("import its card with `outlast node trust`"));
+        }
+        if new.name.is_empty() || new.name.len() > limits::TEXT_BYTES_MAX {
+            return Err(refuse(Class::Refused, "invalid_field", "name: 1 to 256 bytes"));
+        }
+        let seats = members.len();
+        let fits = usize::from(new.threshold) <= seats && seats <= limits::SEATS_MAX;
+        // A threshold of one would be a whole key on every node.
+        if new.threshold < 2 || !fits {
+            let text = format!("threshold {} of {seats} members", new.threshold);
+            return Err(refuse(Class::Refused, "invalid_threshold", text)
+                .hint("at least 2, at most the number of members"));
+        }
+        if self.vaults.len() >= limits::VAULTS_MAX {
+            return Err(refuse(Class::Overloaded, "vaults_max", "this node holds all it may"));
+        }
+        let mut nonce = [0u8; 32];
+        entropy.fill(&mut nonce);
+        let plan = CeremonyPlan {
+            name: new.name.clone(),
+            purpose: new.purpose,
+            threshold: new.threshold,
+            members: members.into_iter().collect(),
+            proposer: self.me,
+            at: self.now,
+            nonce,
+        };
+        let id = plan.id();
+        self.remember_ceremony(plan.clone());
+        self.send_all(plan.members.iter().copied(), &Message::CeremonyPropose(plan.clone()));
+        self.join_ceremony(id)?;
+        Ok(id)
+    }
+
+    /// The operator says yes.
+    pub(crate) fn join_ceremony(&mut self, id: CeremonyId) -> Result<(), Problem> {
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else {
+            return Err(refuse(Class::NotFound, "unknown_ceremony", "no such ceremony here"));
+        };
+        if let Phase::Failed(reason) = &ceremony.phase {
+            return Err(refuse(Class::Conflict, "ceremony_failed", reason.clone()));
+        }
+        if !ceremony.joined.insert(self.me) {
+            return Ok(());
+        }
+        let plan = ceremony.plan.clone();
+        self.commit(Entry::CeremonyJoined(plan.clone()));
+        self.send_all(plan.members.iter().copied(), &Message::CeremonyJoin(id));
+        self.begin_when_all_joined(id);
+        Ok(())
+    }
+
+    fn remember_ceremony(&mut self, plan: CeremonyPlan) {
+        if self.ceremonies.len() >= CEREMONIES_MAX {
+            self.ceremonies.retain(|_, c| !matches!(c.phase, Phase::Done(_) | Phase::Failed(_)));
+        }
+        let ceremony = Ceremony {
+            joined: BTreeSet::new(),
+            phase: Phase::Waiting,
+            since: self.now,
+            round: 0,
+            inbox: BTreeMap::new(),
+            plan: plan.clone(),
+        };
+        self.ceremonies.entry(plan.id()).or_insert(ceremony);
+    }
+
+    pub(crate) fn handle_ceremony_message(&mut self, peer: NodeId, message: Message) {
+        match message {
+            Message::CeremonyPropose(plan) => self.handle_ceremony_propose(peer, plan),
+            Message::CeremonyJoin(id) => {
+                if let Some(ceremony) = self.ceremonies.get_mut(&id)
+                    && ceremony.plan.members.contains(&peer)
+                {
+                    ceremony.joined.insert(peer);
+                    self.begin_when_all_joined(id);
+                }
+            }
+            Message::CeremonyFail(id, reason) => {
+                let member = self.ceremonies.get(&id).is_some_and(|c| {
+                    c.plan.members.contains(&peer) && !matches!(c.phase, Phase::Done(_))
+                });
+                if member {
+                    let text = format!("{} gave up: {reason}", self.name_of(peer));
+                    self.fail_ceremony(id, text, false);
+                }
+            }
+            Message::Dkg { ceremony, round, bytes } => {
+                self.handle_dkg(peer, ceremony, round, bytes);
+            }
+            Message::VaultStored { ceremony, vault } => {
+                self.handle_vault_stored(peer, ceremony, vault);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_ceremony_propose(&mut self, peer: NodeId, plan: CeremonyPlan) {
+        let trusted =
+            plan.members.iter().all(|node| *node == self.me || self.state.peers.contains_key(node));
+        let mine = plan.members.contains(&self.me);
+        let full =
+            self.ceremonies.len() >= CEREMONIES_MAX || self.vaults.len() >= limits::VAULTS_MAX;
+        if plan.proposer != peer || !mine || plan.threshold < 2 {
+            return self.warn("ceremony_refused", "a peer proposed an invalid plan".to_owned());
+        }
+        let id = plan.id();
+        if !trusted || full {
+            let reason =
+                if full { "too many vaults or ceremonies" } else { "a member is not trusted" };
+            return self.send(peer, &Message::CeremonyFail(id, reason.to_owned()));
+        }
+        let test = plan.purpose == Purpose::Test;
+        self.remember_ceremony(plan);
+        if let Some(ceremony) = self.ceremonies.get_mut(&id) {
+            // Proposing is a yes.
+            ceremony.joined.insert(peer);
+        }
+        if test && self.config.auto_join_test_vaults && self.join_ceremony(id).is_err() {
+            self.warn("ceremony_refused", "a proposed ceremony could not be joined".to_owned());
+        }
+    }
+
+    fn begin_when_all_joined(&mut self, id: CeremonyId) {
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
+        let all = ceremony.plan.members.iter().all(|node| ceremony.joined.contains(node));
+        if !all || !matches!(ceremony.phase, Phase::Waiting) {
+            return;
+        }
+        let plan = ceremony.plan.clone();
+        let members = plan.seats();
+        let seats: Vec<Seat> = members.keys().copied().collect();
+        let tree = AccessTree::committee(plan.threshold, &seats);
+        let me = members.iter().find(|(_, node)| **node == self.me).map(|(seat, _)| *seat);
+        let (Ok(tree), Some(me)) = (tree, me) else { return };
+        ceremony.phase = Phase::Busy;
+        ceremony.since = self.now;
+        let dkg_plan =
+            dkg::Plan { ceremony: id, purpose: plan.purpose, epoch: Epoch(1), tree, members };
+        let job = Job::DkgStart { plan: Arc::new(dkg_plan), me, key: Arc::clone(&self.key) };
+        self.compute(job, JobPurpose::Ceremony(id));
+    }
+
+    fn handle_dkg(&mut self, peer: NodeId, id: CeremonyId, round: u8, bytes: Vec<u8>) {
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
+        let seat = ceremony.plan.seats().into_iter().find(|(_, node)| *node == peer);
+        let Some((seat, _)) = seat else { return };
+        let open = matches!(ceremony.phase, Phase::Waiting | Phase::Busy | Phase::Running(_));
+        if !open || round == 0 || round > DKG_ROUNDS_MAX || round < ceremony.round {
+            return;
+        }
+        // The first message of a round counts; a second one never replaces it.
+        ceremony.inbox.entry((round, seat)).or_insert(bytes);
+        self.advance_dkg(id);
+    }
+
+    fn advance_dkg(&mut self, id: CeremonyId) {
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
+        let Phase::Running(running) = &ceremony.phase else { return };
+        let round = ceremony.round;
+        let expected = running.expects();
+        if !expected.iter().all(|seat| ceremony.inbox.contains_key(&(round, *seat))) {
+            return;
+        }
+        let inbox = expected
+            .into_iter()
+            .filter_map(|seat| Some((seat, ceremony.inbox.remove(&(round, seat))?)))
+            .collect();
+        let Phase::Running(running) = core::mem::replace(&mut ceremony.phase, Phase::Busy) else {
+            return;
+        };
+        let job = Job::DkgAdvance { running, inbox, key: Arc::clone(&self.key) };
+        self.compute(job, JobPurpose::Ceremony(id));
+    }
+
+    pub(crate) fn handle_ceremony_computed(&mut self, id: CeremonyId, output: JobOutput) {
+        let JobOutput::Dkg(result) = output else { return };
+        let busy = self.ceremonies.get(&id).is_some_and(|c| matches!(c.phase, Phase::Busy));
+        if !busy {
+            return;
+        }
+        match result {
+            Ok(dkg::Step::Continue(running, outgoing)) => {
+                let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
+                ceremony.round = ceremony.round.saturating_add(1);
+                ceremony.phase = Phase::Running(Box::new(running));
+                let (round, seats) = (ceremony.round, ceremony.plan.seats());
+                for message in outgoing {
+                    let Some(peer) = seats.get(&message.to).copied() else { continue };
+                    let bytes = message.bytes;
+                    self.send(peer, &Message::Dkg { ceremony: id, round, bytes });
+                }
+                self.advance_dkg(id);
+            }
+            Ok(dkg::Step::Done(outcome)) => self.store_vault(id, *outcome),
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
+                let text = format!("{error}{}", source.unwrap_or_default());
+                self.fail_ceremony(id, text, true);
+            }
+        }
+    }
+
+    fn store_vault(&mut self, id: CeremonyId, outcome: dkg::Outcome) {
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
+        let vault = outcome.vault;
+        ceremony.phase = Phase::Done(vault);
+        let plan = ceremony.plan.clone();
+        let bytes = outcome.public.to_bytes();
+        let epoch = outcome.public.epoch;
+        let entry =
+            Entry::VaultStored { plan: plan.clone(), vault, epoch, hash: hash::sha256(&bytes) };
+        self.put_secret(vault_public_key(vault), Secret::new(bytes));
+        self.put_secret(vault_share_key(vault), outcome.share.to_bytes());
+        self.commit(entry);
+        let keeping = Keeping { public: Arc::new(outcome.public), share: Arc::new(outcome.share) };
+        self.vaults.insert(vault, keeping);
+        self.stored.entry(vault).or_default().insert(self.me);
+        let message = Message::VaultStored { ceremony: id, vault };
+        self.send_all(plan.members.iter().copied(), &message);
+        self.activate_when_all_stored(vault);
+    }
+
+    fn handle_vault_stored(&mut self, peer: NodeId, ceremony: CeremonyId, vault: VaultId) {
+        let Some(state) = self.state.vaults.get(&vault) else {
+            // The others may be faster; remember only what a ceremony of ours can use.
+            if self.ceremonies.contains_key(&ceremony) {
+                self.stored.entry(vault).or_default().insert(peer);
+            }
+            return;
+        };
+        if !state.plan.members.contains(&peer) {
+            return;
+        }
+        if state.active {
+            // It restarted before it heard us.
+            return self.send(peer, &Message::VaultStored { ceremony, vault });
+        }
+        self.stored.entry(vault).or_default().insert(peer);
+        self.activate_when_all_stored(vault);
+    }
+
+    fn activate_when_all_stored(&mut self, vault: VaultId) {
+        let Some(state) = self.state.vaults.get(&vault) else { return };
+        let stored = self.stored.get(&vault).cloned().unwrap_or_default();
+        let all = state.plan.members.iter().all(|n| *n == self.me || stored.contains(n));
+        if all && !state.active {
+            let ceremony = state.plan.id();
+            self.commit(Entry::VaultActive(vault, ceremony));
+            self.stored.remove(&vault);
+        }
+    }
+
+    /// After a restart: tell a peer which vaults of both wait for the last word.
+    pub(crate) fn tell_stored(&mut self, peer: NodeId) {
+        let waiting: Vec<_> = self
+            .state
+            .vaults
+            .iter()
+            .filter(|(_, v)| !v.active && v.plan.members.contains(&peer))
+            .map(|(id, v)| (v.plan.id(), *id))
+            .collect();
+        for (ceremony, vault) in waiting {
+            self.send(peer, &Message::VaultStored { ceremony, vault });
+        }
+    }
+
+    /// A peer that was away hears of the ceremonies that still wait for a yes.
+    pub(crate) fn tell_ceremonies(&mut self, peer: NodeId) {
+        let waiting: Vec<_> = self
+            .ceremonies
+            .values()
+            .filter(|c| matches!(c.phase, Phase::Waiting) && c.plan.members.contains(&peer))
+            .map(|c| (c.plan.clone(), c.joined.contains(&self.me)))
+            .collect();
+        for (plan, joined) in waiting {
+            let id = plan.id();
+            if plan.proposer == self.me {
+                self.send(peer, &Message::CeremonyPropose(plan));
+            }
+            if joined {
+                self.send(peer, &Message::CeremonyJoin(id));
+            }
+        }
+    }
+
+    pub(crate) fn fail_ceremony(&mut self, id: CeremonyId, reason: String, tell: bool) {
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
+        if matches!(ceremony.phase, Phase::Done(_) | Phase::Failed(_)) {
+            return;
+        }
+        let reason = bounded(&reason);
+        ceremony.phase = Phase::Failed(reason.clone());
+        ceremony.inbox.clear();
+        let members = ceremony.plan.members.clone();
+        self.warn("ceremony_failed", format!("ceremony {}: {reason}", id.short()));
+        if tell {
+            self.send_all(members, &Message::CeremonyFail(id, reason));
+        }
+    }
+
+    pub(crate) fn expire_ceremonies(&mut self) {
+        let late: Vec<(CeremonyId, String)> = self
+            .ceremonies
+            .iter()
+            .filter_map(|(id, c)| {
+                let (bound, what) = match c.phase {
+                    Phase::Waiting => (limits::CEREMONY_WAIT_MS_MAX, "not everybody said yes"),
+                    Phase::Busy | Phase::Running(_) => (limits::CEREMONY_MS_MAX, "no answer"),
+                    Phase::Done(_) | Phase::Failed(_) => return None,
+                };
+                let late = self.now.ms_since(c.since) > bound;
+                late.then(|| (*id, format!("{what} within {} s", bound / 1000)))
+            })
+            .collect();
+        for (id, reason) in late {
+            self.fail_ceremony(id, reason, true);
+        }
+    }
+
+    pub(crate) fn drop_ceremonies_with(&mut self, peer: NodeId) {
+        let running: Vec<CeremonyId> = self
+            .ceremonies
+            .iter()
+            .filter(|(_, c)| matches!(c.phase, Phase::Busy | Phase::Running(_)))
+            .filter(|(_, c)| c.plan.members.contains(&peer))
+            .map(|(id, _)| *id)
+            .collect();
+        let name = self.name_of(peer);
+        for id in running {
+            self.fail_ceremony(id, format!("the link to {name} went down"), true);
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! The machine itself: what it holds in memory, how it starts, and where each event goes.
+
+use crate::attempts::{Draft, Verdicts};
+use crate::ceremony::Ceremony;
+use crate::event::{Effect, Event, Output};
+use crate::job::{Job, JobId};
+use crate::journal::{Entry, Record, RecordError, bounded};
+use crate::message::{Hello, Message, PROTOCOL};
+use crate::pairs::Pair;
+use crate::peers::Link;
+use crate::requests::Waiter;
+use crate::sessions::{Early, Purpose, Session};
+use crate::state::State;
+use model::card::NodeKey;
+use model::entropy::Entropy;
+use model::hash;
+use model::ids::{CeremonyId, Incarnation, NodeId, RequestId, SessionId, VaultId};
+use model::secret::Secret;
+use model::time::Timestamp;
+use model::wire::Wire;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use threshold::shares::{VaultPublic, VaultShare};
+
+/// What the runner knows and the journal does not.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Operator as on the card.
+    pub operator: String,
+    /// Where peers may dial this node.
+    pub endpoint: String,
+    /// Version of the software.
+    pub software: String,
+    /// Say yes to every ceremony for a test vault without asking the operator.
+    pub auto_join_test_vaults: bool,
+}
+
+/// What survives a crash.
+#[derive(Debug, Default)]
+pub struct PersistentState {
+    /// Journal records in order.
+    pub records: Vec<Vec<u8>>,
+    /// Sealed values by key, opened.
+    pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
+}
+
+/// A vault as this node holds it.
+pub(crate) struct Keeping {
+    pub public: Arc<VaultPublic>,
+    pub share: Arc<VaultShare>,
+}
+
+/// Numbers for metrics and readiness.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Trusted peers.
+    pub peers: u64,
+    /// Peers with a live, checked link.
+    pub peers_connected: u64,
+    /// Peers held.
+    pub peers_held: u64,
+    /// Pairs ready.
+    pub pairs_ready: u64,
+    /// Pairs stopped by a failed check.
+    pub pairs_stopped: u64,
+    /// Vaults held.
+    pub vaults: u64,
+    /// Vaults whose signing set can be reached now.
+    pub vaults_reachable: u64,
+    /// Sessions in flight.
+    pub sessions: u64,
+    /// Requests remembered.
+    pub requests: u64,
+    /// Requests signed since start.
+    pub signed_total: u64,
+    /// Sessions that ended without a signature since start.
+    pub failed_total: u64,
+    /// Requests refused since start.
+    pub refused_total: u64,
+    /// Journal records.
+    pub journal_length: u64,
+    /// When this node last contributed to a signature or proved a share, milliseconds since the epoch; 0 for never.
+    pub last_proof_ms: u64,
+    /// Peers that turned this instance away or hold it.
+    pub held_by: u64,
+}
+
+/// One node.
+pub struct Engine {
+    pub(crate) me: NodeId,
+    pub(crate) key: Arc<NodeKey>,
+    pub(crate) config: Config,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) now: Timestamp,
+    pub(crate) state: State,
+    pub(crate) vaults: BTreeMap<VaultId, Keeping>,
+    pub(crate) links: BTreeMap<NodeId, Link>,
+    pub(crate) pairs: BTreeMap<NodeId, Pair>,
+    pub(crate) ceremonies: BTreeMap<CeremonyId, Ceremony>,
+    pub(crate) stored: BTreeMap<VaultId, BTreeSet<NodeId>>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) early: BTreeMap<SessionId, Early>,
+    pub(crate) waiters: BTreeMap<RequestId, Vec<Waiter>>,
+    pub(crate) retries: BTreeMap<RequestId, (Timestamp, u32)>,
+    pub(crate) drafts: BTreeMap<RequestId, Draft>,
+    pub(crate) verdicts: BTreeMap<RequestId, Verdicts>,
+    pub(crate) broadcasts: BTreeSet<RequestId>,
+    pub(crate) jobs: BTreeMap<JobId, Purpose>,
+    pub(crate) challenges: BTreeMap<(NodeId, VaultId), [u8; 32]>,
+    pub(crate) held_by: BTreeMap<NodeId, String>,
+    pub(crate) counters: Status,
+    pub(crate) proof_asked: Timestamp,
+    hashes: Vec<[u8; 32]>,
+    next_job: u64,
+    output: Output,
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Engine({:?}, {} vaults)", self.me, self.vaults.len())
+    }
+}
+
+impl Engine {
+    /// Starts from what survived. Folding the journal is the only way in, for a first start and after every crash.
+    pub fn start(
+        config: Config,
+        key: Arc<NodeKey>,
+        persistent: PersistentState,
+        incarnation: Incarnation,
+        now: Timestamp,
+    ) -> Result<(Self, Output), RecordError> {
+        let mut engine = Self::empty(config, key, incarnation, now);
+        for (sequence, bytes) in (0u64..).zip(&persistent.records) {
+            engine.replay(sequence, bytes)?;
+        }
+        engine.open_secrets(persistent.secrets)?;
+        engine.commit(Entry::Started(incarnation));
+        let peers: Vec<_> = engine
+            .state
+            .peers
+            .values()
+            .map(|peer| (peer.card.node, peer.card.endpoint.clone()))
+            .collect();
+        for (peer, endpoint) in peers {
+            engine.push(Effect::Connect { peer, endpoint });
+        }
+        let output = engine.take_output();
+        Ok((engine, output))
+    }
+
+    fn empty(config: Config, key: Arc<NodeKey>, incarnation: Incarnation, now: Timestamp) -> Self {
+        Self {
+            me: key.id(),
+            key,
+            config,
+            incarnation,
+            now,
+            state: State::default(),
+            vaults: BTreeMap::new(),
+            links: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            ceremonies: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            early: BTreeMap::new(),
+            waiters: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            drafts: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+            broadcasts: BTreeSet::new(),
+            jobs: BTreeMap::new(),
+            challenges: BTreeMap::new(),
+            held_by: BTreeMap::new(),
+            counters: Status::default(),
+            proof_asked: Timestamp(0),
+            hashes: Vec::new(),
+            next_job: 0,
+            output: Output::default(),
+        }
+    }
+
+    fn replay(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), RecordError> {
+        let record = Record::from_bytes(bytes).map_err(|e| RecordError::Wire(sequence, e))?;
+        if record.sequence != sequence || record.previous != self.head() {
+            return Err(RecordError::Chain(sequence));
+        }
+        self.hashes.push(Record::hash(bytes));
+        self.now = self.now.max(record.at);
+        self.state.fold(record.at, &record.entry);
+        Ok(())
+    }
+
+    /// Opens shares and pair state, and holds them against what the journal says of them.
+    fn open_secrets(
+        &mut self,
+        mut secrets: BTreeMap<String, Secret<Vec<u8>>>,
+    ) -> Result<(), RecordError> {
+        for (id, vault) in &self.state.vaults {
+            let damaged = |name: &str| RecordError::Secret(name.to_owned());
+            let (public_key, share_key) = (vault_public_key(*id), vault_share_key(*id));
+            let public = secrets.remove(&public_key).ok_or_else(|| damaged(&public_key))?;
+            if hash::sha256(public.expose()) != vault.hash {
+                return Err(damaged(&public_key));
+            }
+            let public =
+                VaultPublic::from_bytes(public.expose()).map_err(|_| damaged(&public_key))?;
+            let share = secrets.remove(&share_key).ok_or_else(|| damaged(&share_key))?;
+            let share = VaultShare::from_bytes(share.expose()).map_err(|_| damaged(&share_key))?;
+            public.check_share(&share).map_err(|_| damaged(&share_key))?;
+            let keeping = Keeping { public: Arc::new(public), share: Arc::new(share) };
+            self.vaults.insert(*id, keeping);
+        }
+        for (peer, state) in &self.state.peers {
+            let pair = Pair::open(&state.pair, secrets.remove(&pair_key(*peer)), self.now)
+                .map_err(|()| RecordError::Secret(pair_key(*peer)))?;
+            self.pairs.insert(*peer, pair);
+        }
+        Ok(())
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, now: Timestamp, event: Event, entropy: &mut dyn Entropy) -> Output {
+        // A clock that goes back must not make anything younger.
+        self.now = self.now.max(now);
+        match event {
+            Event::Tick => self.handle_tick(entropy),
+            Event::Up { peer, hello } => self.handle_up(peer, &hello, entropy),
+            Event::Down { peer } => self.handle_down(peer),
+            Event::CloneSeen { peer } => self.handle_clone_seen(peer),
+            Event::TurnedAway { peer } => self.handle_turned_away(peer),
+            Event::Frame { peer, bytes } => self.handle_frame(peer, &bytes, entropy),
+            Event::Command { id, caller, command } => {
+                self.handle_command(id, caller, command, entropy);
+            }
+            Event::Computed { id, output } => self.handle_computed(id, output),
+            Event::Facts { request, result } => self.handle_facts(request, result, entropy),
+        }
+        self.take_output()
+    }
+
+    fn handle_tick(&mut self, entropy: &mut dyn Entropy) {
+        self.expire_sessions();
+        self.expire_ceremonies();
+        self.retry_requests(entropy);
+        self.expire_waiters();
+        self.offer_pairs(entropy);
+        self.prove_when_idle();
+        for id in self.state.forget(self.now) {
+            self.verdicts.remove(&id);
+            self.drafts.remove(&id);
+        }
+    }
+
+    fn handle_frame(&mut self, peer: NodeId, bytes: &[u8], entropy: &mut dyn Entropy) {
+        if !self.links.contains_key(&peer) {
+            return;
+        }
+        let message = match Message::from_bytes(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.warn("malformed_message", format!("{} sent {error}", self.name_of(peer)));
+                return;
+            }
+        };
+        match message {
+            Message::HistoryAsk { length } => self.handle_history_ask(peer, length),
+            Message::HistoryTell { length, head } => {
+                self.handle_history_tell(peer, length, head, entropy);
+            }
+            Message::Held { reason } => self.handle_held(peer, reason),
+            _ if !self.is_accepted(peer) => {}
+            Message::PairOffer { .. }
+            | Message::PairStep { .. }
+            | Message::PairReady { .. }
+            | Message::PairStopped { .. } => self.handle_pair_message(peer, message, entropy),
+            Message::CeremonyPropose(_)
+            | Message::CeremonyJoin(_)
+            | Message::CeremonyFail(..)
+            | Message::Dkg { .. }
+            | Message::VaultStored { .. } => self.handle_ceremony_message(peer, message),
+            Message::Propose(_)
+            | Message::Verdict { .. }
+            | Message::Round { .. }
+            | Message::Abort { .. } => self.handle_session_message(peer, message, entropy),
+            Message::ChallengeAsk { .. }
+            | Message::ChallengeTell { .. }
+            | Message::Proof { .. }
+            | Message::ProofValid { .. } => self.handle_proof_message(peer, message, entropy),
+        }
+    }
+
+    /// Greeting for new links.
+    pub fn hello(&self) -> Vec<u8> {
+        Hello {
+            incarnation: self.incarnation,
+            protocol: PROTOCOL,
+            length: self.length(),
+            head: self.head(),
+            software: self.config.software.clone(),
+        }
+        .to_bytes()
+    }
+
+    /// Numbers for metrics and readiness.
+    pub fn status(&self) -> Status {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let connected = self.links.keys().filter(|peer| self.is_accepted(**peer)).count();
+        let held = self.state.peers.values().filter(|p| p.held.is_some()).count();
+        let ready = self.pairs.values().filter(|pair| pair.is_ready()).count();
+        let stopped = self.pairs.values().filter(|pair| pair.is_stopped()).count();
+        let reachable = self.vaults.values().filter(|k| self.is_reachable(&k.public)).count();
+        Status {
+            peers: count(self.state.peers.len()),
+            peers_connected: count(connected),
+            peers_held: count(held),
+            pairs_ready: count(ready),
+            pairs_stopped: count(stopped),
+            vaults: count(self.vaults.len()),
+            vaults_reachable: count(reachable),
+            sessions: count(self.sessions.len()),
+            requests: count(self.state.requests.len()),
+            journal_length: self.length(),
+            held_by: count(self.held_by.len()),
+            ..self.counters.clone()
+        }
+    }
+
+    /// Records in the journal.
+    pub(crate) fn length(&self) -> u64 {
+        u64::try_from(self.hashes.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Hash of the last record; zeros for none.
+    pub(crate) fn head(&self) -> [u8; 32] {
+        self.hashes.last().copied().unwrap_or_default()
+    }
+
+    /// Hash of the journal when it had `length` records.
+    pub(crate) fn head_at(&self, length: u64) -> Option<[u8; 32]> {
+        match length.checked_sub(1) {
+            None => Some([0; 32]),
+            Some(last) => self.hashes.get(usize::try_from(last).ok()?).copied(),
+        }
+    }
+
+    /// Adds a record to this output's commit and folds it.
+    pub(crate) fn commit(&mut self, entry: Entry) {
+        let record = Record { sequence: self.length(), previous: self.head(), at: self.now, entry };
+        let bytes = record.to_bytes();
+        if self.output.commit.records.is_empty() {
+            self.output.commit.first = record.sequence;
+        }
+        self.hashes.push(Record::hash(&bytes));
+        self.output.commit.records.push(bytes);
+        self.state.fold(record.at, &record.entry);
+    }
+
+    /// Adds a secret value to this output's commit.
+    pub(crate) fn put_secret(&mut self, key: String, value: Secret<Vec<u8>>) {
+        self.output.commit.deletes.retain(|deleted| *deleted != key);
+        self.output.commit.puts.push((key, value));
+    }
+
+    /// Destroys a secret value in this output's commit.
+    pub(crate) fn delete_secret(&mut self, key: String) {
+        self.output.commit.puts.retain(|(put, _)| *put != key);
+        self.output.commit.deletes.push(key);
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.output.effects.push(effect);
+    }
+
+    pub(crate) fn send(&mut self, peer: NodeId, message: &Message) {
+        if self.links.contains_key(&peer) {
+            self.push(Effect::Send { peer, bytes: message.to_bytes() });
+        }
+    }
+
+    /// Sends to every one of `nodes` but this node.
+    pub(crate) fn send_all(&mut self, nodes: impl IntoIterator<Item = NodeId>, message: &Message) {
+        for node in nodes {
+            if node != self.me {
+                self.send(node, message);
+            }
+        }
+    }
+
+    pub(crate) fn warn(&mut self, code: &'static str, message: String) {
+        self.push(Effect::Warn { code, message: bounded(&message) });
+    }
+
+    pub(crate) fn compute(&mut self, job: Job, purpose: Purpose) -> JobId {
+        let id = JobId(self.next_job);
+        self.next_job = self.next_job.saturating_add(1);
+        self.jobs.insert(id, purpose);
+        self.push(Effect::Compute { id, job });
+        id
+    }
+
+    fn take_output(&mut self) -> Output {
+        core::mem::take(&mut self.output)
+    }
+
+    /// An operator's name for people, or the node's first digits.
+    pub(crate) fn name_of(&self, node: NodeId) -> String {
+        if node == self.me {
+            return self.config.operator.clone();
+        }
+        let known = self.state.peers.get(&node).map(|peer| peer.card.operator.clone());
+        known.unwrap_or_else(|| node.short())
+    }
+}
+
+/// Where a vault's public data with its chain codes is sealed.
+pub(crate) fn vault_public_key(vault: VaultId) -> String {
+    format!("vault/{vault}/public")
+}
+
+/// Where this node's share is sealed.
+pub(crate) fn vault_share_key(vault: VaultId) -> String {
+    format!("vault/{vault}/share")
+}
+
+/// Where the state of a pair is sealed.
+pub(crate) fn pair_key(peer: NodeId) -> String {
+    format!("pair/{peer}")
+}

@@ -1,0 +1,104 @@
+//! Proofs that a share is alive: an idle node proves one, so that readiness speaks of use and not of heartbeats.
+//!
+//! A peer of the vault sends fresh bytes, the node answers with a Schnorr proof under all three keys over them, and the peer
+//! verifies it against the public commitments. Nonces of proofs are hedged and serve one challenge (K2).
+
+use crate::engine::Engine;
+use crate::message::Message;
+use model::entropy::Entropy;
+use model::ids::{NodeId, VaultId};
+use model::wire::Wire;
+use threshold::proof::{self, ShareProof};
+
+/// A node that contributed nothing for this long proves a share, milliseconds (readiness demands ten minutes).
+const IDLE_MS: u64 = 4 * 60 * 1000;
+/// Pause between two attempts to prove, milliseconds.
+const ASK_PAUSE_MS: u64 = 10_000;
+
+impl Engine {
+    pub(crate) fn prove_when_idle(&mut self) {
+        let idle = self.now.0.saturating_sub(self.counters.last_proof_ms) >= IDLE_MS;
+        if !idle || self.now.ms_since(self.proof_asked) < ASK_PAUSE_MS {
+            return;
+        }
+        let target = self.vaults.iter().find_map(|(vault, keeping)| {
+            let members = keeping.public.members.values();
+            members
+                .copied()
+                .find(|node| *node != self.me && self.is_accepted(*node))
+                .map(|peer| (*vault, peer))
+        });
+        if let Some((vault, peer)) = target {
+            self.proof_asked = self.now;
+            self.send(peer, &Message::ChallengeAsk { vault });
+        }
+    }
+
+    pub(crate) fn handle_proof_message(
+        &mut self,
+        peer: NodeId,
+        message: Message,
+        entropy: &mut dyn Entropy,
+    ) {
+        match message {
+            Message::ChallengeAsk { vault } => self.challenge(peer, vault, entropy),
+            Message::ChallengeTell { vault, challenge } => {
+                self.answer_challenge(peer, vault, challenge, entropy);
+            }
+            Message::Proof { vault, bytes } => self.check_proof(peer, vault, &bytes),
+            Message::ProofValid { vault } => {
+                let member =
+                    self.vaults.get(&vault).is_some_and(|k| k.public.seat_of(peer).is_some());
+                // Only an answer to our own question counts.
+                if member && self.now.ms_since(self.proof_asked) < ASK_PAUSE_MS {
+                    self.counters.last_proof_ms = self.now.0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn challenge(&mut self, peer: NodeId, vault: VaultId, entropy: &mut dyn Entropy) {
+        let member = self.vaults.get(&vault).is_some_and(|k| k.public.seat_of(peer).is_some());
+        if !member {
+            return;
+        }
+        let mut challenge = [0u8; 32];
+        entropy.fill(&mut challenge);
+        self.challenges.insert((peer, vault), challenge);
+        self.send(peer, &Message::ChallengeTell { vault, challenge });
+    }
+
+    fn answer_challenge(
+        &mut self,
+        peer: NodeId,
+        vault: VaultId,
+        challenge: [u8; 32],
+        entropy: &mut dyn Entropy,
+    ) {
+        let Some(keeping) = self.vaults.get(&vault) else { return };
+        // A peer cannot make this node prove in a loop: one answer per question of ours.
+        let asked = self.now.ms_since(self.proof_asked) < ASK_PAUSE_MS;
+        if !asked || keeping.public.seat_of(peer).is_none() {
+            return;
+        }
+        let proof = proof::prove_share_alive(vault, &keeping.share, &challenge, entropy);
+        if let Some(proof) = proof {
+            self.send(peer, &Message::Proof { vault, bytes: proof.to_bytes() });
+        }
+    }
+
+    fn check_proof(&mut self, peer: NodeId, vault: VaultId, bytes: &[u8]) {
+        let Some(challenge) = self.challenges.remove(&(peer, vault)) else { return };
+        let Some(keeping) = self.vaults.get(&vault) else { return };
+        let Some(seat) = keeping.public.seat_of(peer) else { return };
+        let valid = ShareProof::from_bytes(bytes).is_ok_and(|proof| {
+            proof::verify_share_alive(vault, &keeping.public, seat, &challenge, &proof)
+        });
+        if valid {
+            return self.send(peer, &Message::ProofValid { vault });
+        }
+        let text = format!("{} did not prove its share", self.name_of(peer));
+        self.warn("proof_invalid", text);
+    }
+}

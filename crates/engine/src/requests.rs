@@ -1,0 +1,297 @@
+//! Commands: who may ask what, and how a request from a client is accepted. Attempts to sign it are in `attempts`.
+//!
+//! The node that a client asked coordinates: it routes and chooses nonce, fee and blockhash inside the ceiling; it cannot
+//! approve for others. The same request (by its idempotency key, or by id) always has one outcome.
+
+use crate::attempts::Draft;
+use crate::command::{Caller, Command, CommandId, Reply};
+use crate::engine::Engine;
+use crate::event::Effect;
+use crate::journal::{Entry, bounded};
+use crate::problem::{Class, Problem, refuse};
+use crate::state::ClientState;
+use model::api;
+use model::card::NodeCard;
+use model::entropy::Entropy;
+use model::ids::{ClientId, RequestId, VaultId};
+use model::limits;
+use model::request::{Ask, Fill, Request};
+use model::time::Timestamp;
+use model::wire::Wire;
+
+/// Longest wait of a caller for a signature, milliseconds.
+const WAIT_MS_MAX: u64 = 60_000;
+
+/// A caller that waits for a request to end.
+pub(crate) struct Waiter {
+    pub command: CommandId,
+    pub until: Timestamp,
+}
+
+impl Engine {
+    pub(crate) fn handle_command(
+        &mut self,
+        id: CommandId,
+        caller: Caller,
+        command: Command,
+        entropy: &mut dyn Entropy,
+    ) {
+        let result = match command {
+            Command::Submit { vault, new } => self.submit(id, caller, vault, &new, entropy),
+            Command::SpeedUp(request, how) => {
+                self.replace(id, caller, request, &how, false, entropy)
+            }
+            Command::Cancel(request, how) => self.replace(id, caller, request, &how, true, entropy),
+            Command::Vaults
+            | Command::Vault(_)
+            | Command::Address { .. }
+            | Command::Account { .. }
+            | Command::Request(_)
+            | Command::Requests { .. }
+            | Command::EvmAccounts => self.read(caller, command).map(Some),
+            _ if caller != Caller::Operator => Err(refuse(
+                Class::Forbidden,
+                "operator_only",
+                "only the node's operator may do this",
+            )),
+            command => self.operate(command, entropy).map(Some),
+        };
+        match result {
+            Ok(Some(reply)) => self.push(Effect::Reply { id, result: Ok(reply) }),
+            // Answered later, when the request ends or the wait is over.
+            Ok(None) => {}
+            Err(problem) => self.push(Effect::Reply { id, result: Err(problem) }),
+        }
+    }
+
+    /// The operator's commands.
+    fn operate(&mut self, command: Command, entropy: &mut dyn Entropy) -> Result<Reply, Problem> {
+        match command {
+            Command::Node => {}
+            Command::Trust(trust) => self.trust(&trust)?,
+            Command::ResumePair(peer) => {
+                let stopped = self.pairs.get(&peer).is_some_and(crate::pairs::Pair::is_stopped);
+                if !stopped {
+                    let text = format!("the pair with {} is not stopped", self.name_of(peer));
+                    return Err(refuse(Class::Conflict, "pair_not_stopped", text));
+                }
+                self.resume_pair(peer);
+            }
+            Command::ReleasePeer(peer) => {
+                let held = self.state.peers.get(&peer).is_some_and(|p| p.held.is_some());
+                if !held {
+                    let text = format!("{} is not held", self.name_of(peer));
+                    return Err(refuse(Class::Conflict, "peer_not_held", text));
+                }
+                self.release_peer(peer);
+            }
+            Command::NewCeremony(new) => {
+                let id = self.new_ceremony(&new, entropy)?;
+                return self.ceremony_reply(id);
+            }
+            Command::JoinCeremony(id) => {
+                self.join_ceremony(id)?;
+                return self.ceremony_reply(id);
+            }
+            Command::Ceremony(id) => return self.ceremony_reply(id),
+            Command::Ceremonies => return Ok(Reply::Ceremonies(self.ceremony_views())),
+            Command::NewClient { new, token_hash } => return self.new_client(&new, token_hash),
+            Command::RemoveClient(client) => {
+                self.commit(Entry::ClientRemoved(client));
+                return Ok(Reply::Done);
+            }
+            _ => return Err(refuse(Class::Bug, "bug", "a command without a handler")),
+        }
+        Ok(Reply::Node(self.node_view()))
+    }
+
+    fn trust(&mut self, trust: &api::TrustPeer) -> Result<(), Problem> {
+        let card = NodeCard::from_text(&trust.card)
+            .map_err(|error| refuse(Class::Refused, "invalid_card", error.to_string()))?;
+        let spoken = trust.words.split_whitespace().map(str::to_lowercase);
+        if !spoken.eq(card.words().split(' ').map(str::to_owned)) {
+            let text = "the six words are not this card's";
+            return Err(refuse(Class::Refused, "wrong_words", text)
+                .hint("ask the other operator to read them aloud again; do not trust this card"));
+        }
+        if card.node == self.me {
+            return Err(refuse(Class::Refused, "own_card", "this is this node's own card"));
+        }
+        let known = self.state.peers.contains_key(&card.node);
+        if !known && self.state.peers.len() >= limits::PEERS_MAX {
+            return Err(refuse(Class::Overloaded, "peers_max", "no room for another peer"));
+        }
+        self.commit(Entry::PeerTrusted(card.to_bytes()));
+        self.pairs.entry(card.node).or_insert_with(crate::pairs::Pair::absent);
+        self.push(Effect::Connect { peer: card.node, endpoint: card.endpoint });
+        Ok(())
+    }
+
+    fn new_client(&mut self, new: &api::NewClient, token_hash: [u8; 32]) -> Result<Reply, Problem> {
+        if let Some(vault) = new.vaults.iter().find(|vault| !self.vaults.contains_key(vault)) {
+            let text = format!("no vault {}", vault.short());
+            return Err(refuse(Class::NotFound, "unknown_vault", text));
+        }
+        let hash = model::hash::tagged("outlast/client/v1", &[&token_hash]);
+        let mut client = [0u8; 16];
+        client.copy_from_slice(hash.split_at(16).0);
+        let client = ClientId(client);
+        let (name, vaults) = (bounded(&new.name), new.vaults.clone());
+        self.commit(Entry::ClientAdded { client, name, token_hash, vaults });
+        Ok(Reply::Client(client))
+    }
+
+    /// The client behind a caller; `None` for the operator.
+    pub(crate) fn client_of(&self, caller: Caller) -> Result<Option<&ClientState>, Problem> {
+        match caller {
+            Caller::Operator => Ok(None),
+            Caller::Client(hash) => self.state.clients.get(&hash).map(Some).ok_or_else(|| {
+                refuse(Class::Forbidden, "unknown_credential", "no such service key")
+            }),
+        }
+    }
+
+    /// Refuses callers that may not use `vault`, in the words for a vault that does not exist: a tenant learns nothing
+    /// of a neighbour.
+    pub(crate) fn may_use(&self, caller: Caller, vault: VaultId) -> Result<(), Problem> {
+        let allowed = match self.client_of(caller)? {
+            None => true,
+            Some(client) => client.vaults.contains(&vault),
+        };
+        if allowed && self.vaults.contains_key(&vault) {
+            return Ok(());
+        }
+        Err(refuse(Class::NotFound, "unknown_vault", format!("no vault {}", vault.short())))
+    }
+
+    fn submit(
+        &mut self,
+        command: CommandId,
+        caller: Caller,
+        vault: VaultId,
+        new: &api::NewRequest,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Option<Reply>, Problem> {
+        self.may_use(caller, vault)?;
+        if self.state.requests.len() >= limits::REQUESTS_OPEN_MAX {
+            return Err(refuse(Class::Overloaded, "overloaded", "too many open requests"));
+        }
+        let request = self.read_request(caller, vault, new)?;
+        if let Some(known) = self.known_request(&request)? {
+            return self.answer_or_wait(command, known, new.wait_ms);
+        }
+        let draft = match (&request.ask, &new.fill) {
+            (Ask::Raw { .. }, _) => Some(Draft::ready(Fill::Nothing)),
+            (_, Some(view)) => Some(Draft::chosen(chains::parse_fill(new.network, view)?)),
+            (_, None) => None,
+        };
+        if self.sessions.len() >= limits::SESSIONS_MAX {
+            return Err(refuse(Class::Overloaded, "overloaded", "too many sessions in flight"));
+        }
+        let id = request.id();
+        // What this node itself would refuse never becomes a request.
+        if let Some(draft) = &draft {
+            let fill = self.fill_from(&request, draft)?;
+            let proposal = self.proposal(&request, fill, 1)?;
+            self.decide(&proposal)?;
+        }
+        self.commit(Entry::Requested(Box::new(request.clone())));
+        if new.broadcast {
+            self.broadcasts.insert(id);
+        }
+        match draft {
+            Some(draft) => {
+                self.drafts.insert(id, draft);
+                self.attempt(id, entropy);
+            }
+            None => self.ask_chain(&request)?,
+        }
+        self.answer_or_wait(command, id, new.wait_ms)
+    }
+
+    fn read_request(
+        &self,
+        caller: Caller,
+        vault: VaultId,
+        new: &api::NewRequest,
+    ) -> Result<Request, Problem> {
+        let path = new.path.parse().map_err(chains::Refusal::Path)?;
+        let ask = chains::parse_ask(new.network, &new.ask)?;
+        let key = new.idempotency_key.clone().unwrap_or_default();
+        if key.len() > limits::TEXT_BYTES_MAX {
+            return Err(refuse(
+                Class::Refused,
+                "invalid_field",
+                "idempotency_key: at most 256 bytes",
+            ));
+        }
+        let life = new.life_ms.unwrap_or(limits::REQUEST_LIFE_MS_DEFAULT);
+        if life == 0 || life > limits::REQUEST_LIFE_MS_MAX {
+            let text = format!("life_ms: 1 to {}", limits::REQUEST_LIFE_MS_MAX);
+            return Err(refuse(Class::Refused, "invalid_field", text));
+        }
+        let client = self.client_of(caller)?.map_or(ClientId([0; 16]), |client| client.client);
+        let mut request = Request {
+            vault,
+            network: new.network,
+            path,
+            ask,
+            fee_max: new.fee_max,
+            client,
+            idempotency_key: key,
+            entry: self.me,
+            created_at: self.now,
+            expires_at: self.now.saturating_add_ms(life),
+        };
+        // Two requests of one client in one millisecond without a key of their own are two requests.
+        while request.idempotency_key.is_empty() && self.state.requests.contains_key(&request.id())
+        {
+            request.created_at = request.created_at.saturating_add_ms(1);
+            request.expires_at = request.expires_at.saturating_add_ms(1);
+        }
+        Ok(request)
+    }
+
+    /// The request that already stands under this idempotency key, if it is the same one.
+    fn known_request(&self, request: &Request) -> Result<Option<RequestId>, Problem> {
+        if request.idempotency_key.is_empty() {
+            return Ok(None);
+        }
+        let key = (request.vault, request.client, request.idempotency_key.clone());
+        let Some(id) = self.state.idempotency.get(&key) else { return Ok(None) };
+        let Some(known) = self.state.requests.get(id) else { return Ok(None) };
+        let same = known.request.ask == request.ask
+            && known.request.path == request.path
+            && known.request.network == request.network
+            && known.request.fee_max == request.fee_max;
+        if same {
+            return Ok(Some(*id));
+        }
+        let text = format!("this idempotency key stands for request {}", id.short());
+        Err(refuse(Class::Conflict, "idempotency_conflict", text).hint("use a fresh key"))
+    }
+
+    /// Answers now when the request has ended or nobody wants to wait; else later.
+    pub(crate) fn answer_or_wait(
+        &mut self,
+        command: CommandId,
+        id: RequestId,
+        wait_ms: u64,
+    ) -> Result<Option<Reply>, Problem> {
+        let ended = self.state.requests.get(&id).is_some_and(|s| s.signed.is_some());
+        if ended || wait_ms == 0 || !self.is_moving(id) {
+            return self.request_reply(id).map(Some);
+        }
+        let until = self.now.saturating_add_ms(wait_ms.min(WAIT_MS_MAX));
+        self.waiters.entry(id).or_default().push(Waiter { command, until });
+        Ok(None)
+    }
+
+    /// True while this node is doing something for the request.
+    pub(crate) fn is_moving(&self, id: RequestId) -> bool {
+        let asked = self.state.requests.get(&id).is_some_and(|s| {
+            s.entered_here && s.decided.is_none() && s.refused.is_none() && s.signed.is_none()
+        });
+        asked || self.retries.contains_key(&id) || self.sessions.values().any(|s| s.request == id)
+    }
+}

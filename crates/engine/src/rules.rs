@@ -1,0 +1,177 @@
+//! The node's own decision on a proposal: is this a request that may be signed now, by rules that need no charter?
+//!
+//! Every check is this node's own: it rebuilds and decodes the bytes ([`chains::build`]), it holds every ceiling, and a
+//! rule that cannot be evaluated denies (P2). Policies by level arrive with the charter (part 2); until then a live vault
+//! signs plain transfers only, and what the local development rules allow besides is for test vaults.
+
+use crate::engine::Engine;
+use crate::message::Proposal;
+use crate::problem::{Class, Problem, refuse};
+use chains::Plan;
+use model::card::{SigningUse, verify_node_signature};
+use model::intent::{Network, Operation};
+use model::keys::Purpose;
+use model::limits;
+use model::request::{Fill, Request};
+use model::wire::Wire;
+
+/// A request from the future by more than this is refused, milliseconds.
+const SKEW_MS_MAX: u64 = 60_000;
+/// A Solana blockhash is dead on chain after this (150 slots are about 60 s; five times that), milliseconds.
+const SOLANA_STALE_MS: u64 = 300_000;
+/// Chain ids of local development chains (anvil and hardhat; geth --dev and ganache).
+const DEVELOPMENT_CHAINS: [u64; 2] = [31337, 1337];
+
+/// An allowed proposal.
+pub(crate) struct Decided {
+    pub plan: Plan,
+    pub rule: &'static str,
+}
+
+impl Engine {
+    /// This node's verdict. A refusal changes nothing.
+    pub(crate) fn decide(&self, proposal: &Proposal) -> Result<Decided, Problem> {
+        let request = &proposal.request;
+        self.check_entry(proposal)?;
+        self.check_times(request)?;
+        let keeping = self
+            .vaults
+            .get(&request.vault)
+            .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
+        let plan = chains::build(&keeping.public.keys, request, &proposal.fill)?;
+        if plan.items.is_empty() || plan.items.len() > limits::ITEMS_PER_REQUEST_MAX {
+            let text =
+                format!("{} signatures, 1 to {}", plan.items.len(), limits::ITEMS_PER_REQUEST_MAX);
+            return Err(refuse(Class::Refused, "too_many_signatures", text));
+        }
+        self.check_rivals(proposal, &plan)?;
+        let rule = check_operations(keeping.public.purpose, &plan)?;
+        Ok(Decided { plan, rule })
+    }
+
+    /// The entry node, a member of the vault, signed the request.
+    fn check_entry(&self, proposal: &Proposal) -> Result<(), Problem> {
+        let request = &proposal.request;
+        let bytes = request.to_bytes();
+        let signature = &proposal.entry_signature;
+        let member = self
+            .vaults
+            .get(&request.vault)
+            .is_some_and(|keeping| keeping.public.seat_of(request.entry).is_some());
+        let signed = verify_node_signature(request.entry, SigningUse::Request, &bytes, signature);
+        if !member || !signed {
+            let text = "the request is not signed by the node that took it";
+            return Err(refuse(Class::Forbidden, "entry_signature", text));
+        }
+        let known = self.state.requests.get(&request.id());
+        // An attempt number is used once: a replayed proposal is an old one.
+        match known {
+            Some(state) if proposal.attempt <= state.attempt => {
+                let text = format!("attempt {} after {}", proposal.attempt, state.attempt);
+                Err(refuse(Class::Conflict, "replayed", text))
+            }
+            None if self.state.requests.len() >= limits::REQUESTS_OPEN_MAX => {
+                Err(refuse(Class::Overloaded, "overloaded", "too many open requests"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_times(&self, request: &Request) -> Result<(), Problem> {
+        let life = request.expires_at.ms_since(request.created_at);
+        if self.now > request.expires_at {
+            let late = self.now.ms_since(request.expires_at);
+            return Err(refuse(Class::Refused, "expired", format!("expired {late} ms ago")));
+        }
+        if request.created_at > self.now.saturating_add_ms(SKEW_MS_MAX) {
+            let ahead = request.created_at.ms_since(self.now);
+            let text = format!("the request is from {ahead} ms ahead of this node's clock");
+            return Err(refuse(Class::Refused, "clock_skew", text));
+        }
+        if life == 0 || life > limits::REQUEST_LIFE_MS_MAX {
+            let text = format!("a life of {life} ms, at most {}", limits::REQUEST_LIFE_MS_MAX);
+            return Err(refuse(Class::Refused, "invalid_life", text));
+        }
+        Ok(())
+    }
+
+    /// Nothing that another request may still use on chain, and nothing that this request used otherwise.
+    fn check_rivals(&self, proposal: &Proposal, plan: &Plan) -> Result<(), Problem> {
+        let id = proposal.request.id();
+        let rival = plan.spends.iter().find_map(|spend| {
+            self.state.spends.get(&spend.0).filter(|holder| **holder != id).map(|h| (spend, h))
+        });
+        if let Some((spend, holder)) = rival {
+            let text = format!("{} is taken by request {}", spend.0, holder.short());
+            return Err(refuse(Class::Conflict, "already_used", text));
+        }
+        let Some(decision) = self.state.requests.get(&id).and_then(|s| s.decided.as_ref()) else {
+            return Ok(());
+        };
+        let same = decision.spends.iter().eq(plan.spends.iter().map(|spend| &spend.0));
+        let stale = matches!(proposal.request.network, Network::Solana(_))
+            && matches!(decision.fill, Fill::Solana { nonce_account: None, .. })
+            && self.now.ms_since(decision.at) > SOLANA_STALE_MS;
+        let running = self.sessions.contains_key(&decision.session);
+        // A message that uses nothing up may be signed again only as the very same bytes.
+        let same_bytes = !plan.spends.is_empty() || decision.fill == proposal.fill;
+        if running {
+            return Err(refuse(Class::Conflict, "in_flight", "this request is being signed"));
+        }
+        if decision.spent && !((same && same_bytes) || stale) {
+            let text =
+                "an earlier attempt may have been signed and uses something else up on chain";
+            return Err(refuse(Class::Conflict, "spent_otherwise", text));
+        }
+        Ok(())
+    }
+}
+
+/// The built-in rules. Returns the name of the rule that allowed the plan.
+fn check_operations(purpose: Purpose, plan: &Plan) -> Result<&'static str, Problem> {
+    let development = match plan.network {
+        Network::Evm(id) => DEVELOPMENT_CHAINS.contains(&id),
+        Network::Bitcoin(network) => network == model::intent::BitcoinNetwork::Regtest,
+        Network::Solana(cluster) => cluster == model::intent::SolanaCluster::Local,
+    };
+    let denied = plan.intent.operations.iter().find_map(|operation| {
+        let (name, in_test, local_only) = class_of(operation)?;
+        let allowed = purpose == Purpose::Test && in_test && (!local_only || development);
+        (!allowed).then_some((name, local_only))
+    });
+    match denied {
+        Some((name, local_only)) => {
+            let text = format!("{name} is not allowed by the built-in rules of a {purpose} vault");
+            let hint = if local_only {
+                "only a test vault on a local development chain; a charter will allow more"
+            } else {
+                "only a test vault; a charter will allow more"
+            };
+            Err(refuse(Class::Refused, "not_allowed", text).hint(hint))
+        }
+        None if plan.intent.operations.iter().any(|op| class_of(op).is_some()) => {
+            Ok("built-in: test vault")
+        }
+        None => Ok("built-in: transfers within the fee ceiling"),
+    }
+}
+
+/// Name, allowed for test vaults, only on development chains; `None` for what every vault may do.
+fn class_of(operation: &Operation) -> Option<(&'static str, bool, bool)> {
+    match operation {
+        Operation::NativeTransfer { .. }
+        | Operation::TokenTransfer { .. }
+        | Operation::Change { .. }
+        | Operation::AdvanceNonce { .. }
+        | Operation::Data { .. } => None,
+        Operation::TokenApprove { unlimited: true, .. } => {
+            Some(("an unlimited approval", true, true))
+        }
+        Operation::TokenApprove { by_permit: true, .. } => Some(("a permit", true, false)),
+        Operation::TokenApprove { .. } => Some(("an approval", true, false)),
+        Operation::ContractCreation { .. } => Some(("contract creation", true, true)),
+        Operation::TypedData { .. } => Some(("typed data", true, false)),
+        Operation::Message { .. } => Some(("a message", true, false)),
+        Operation::CreateTokenAccount { .. } => Some(("creating a token account", true, false)),
+    }
+}
