@@ -4,6 +4,7 @@
 //! [`exceptions`] lists. An exception that no longer excuses anything is itself a finding.
 
 mod arrows;
+mod citations;
 mod dependencies;
 mod documents;
 mod exceptions;
@@ -83,6 +84,7 @@ fn check_all(files: &[TextFile]) -> Vec<Finding> {
     }
     findings.extend(files.iter().flat_map(paths::check));
     findings.extend(arrows::check(files));
+    findings.extend(citations::check(files));
     findings.extend(dependencies::check(files));
     findings.extend(documents::check(files));
     findings.extend(tags::check(files));
