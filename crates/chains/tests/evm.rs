@@ -1,5 +1,7 @@
 //! EVM requests from the ask to the raw signed bytes, with a plain key in place of a quorum.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxEnvelope, TxLegacy};

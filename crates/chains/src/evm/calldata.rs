@@ -18,6 +18,10 @@ const APPROVE: [u8; 4] = [0x09, 0x5e, 0xa7, 0xb3];
 /// slip past a rule against 2^256-1.
 const UNLIMITED_FROM: u128 = u128::MAX;
 
+/// What a reader of an unlimited approval must know.
+pub(crate) const UNLIMITED_NOTE: &str =
+    "unlimited approval: the spender may take every token, now and later";
+
 /// True for an approval that no balance can exhaust.
 pub fn is_unlimited(amount: Amount) -> bool {
     amount > Amount::from_u128(UNLIMITED_FROM)
@@ -94,7 +98,7 @@ fn read_approve(
     let unlimited = is_unlimited(amount);
     let mut notes = vec!["if the token is an NFT contract, the amount is a token id".to_owned()];
     if unlimited {
-        notes.push("unlimited approval: the spender may take every token, now and later".into());
+        notes.push(UNLIMITED_NOTE.to_owned());
     }
     if amount == Amount::ZERO {
         notes.push("takes an earlier approval back".into());

@@ -66,7 +66,8 @@ const REFUSED: [Entry; 36] = [
     ([0x44, 0xc0, 0x28, 0xfe], "execute(uint256,address,uint256,bytes)", FOREIGN_CODE),
     (
         [0x6a, 0x76, 0x12, 0x02],
-        "execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)",
+        "execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,\
+         bytes)",
         FOREIGN_CODE,
     ),
     (

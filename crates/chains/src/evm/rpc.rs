@@ -52,8 +52,11 @@ pub struct RpcTransaction {
     /// EIP-2718 type: 0, 1 or 2.
     pub kind: Option<u8>,
     /// EIP-2930 access list, empty if none.
-    pub access_list: Vec<(EvmAddress, Vec<[u8; 32]>)>,
+    pub access_list: Vec<AccessEntry>,
 }
+
+/// An address and the storage keys of it that a transaction says it will touch.
+pub type AccessEntry = (EvmAddress, Vec<[u8; 32]>);
 
 const KNOWN: [&str; 13] = [
     "from",
@@ -118,7 +121,7 @@ impl RpcTransaction {
         let value = U256::from_be_bytes(self.value.0);
         let input = self.data.clone().into();
         let list = || {
-            let item = |(address, keys): &(EvmAddress, Vec<[u8; 32]>)| AccessListItem {
+            let item = |(address, keys): &AccessEntry| AccessListItem {
                 address: (*address).into(),
                 storage_keys: keys.iter().copied().map(B256::from).collect(),
             };
@@ -191,17 +194,16 @@ fn delegation() -> Refusal {
 }
 
 fn refuse_unknown(map: &Map<String, Value>) -> Result<(), Refusal> {
-    for key in map.keys().map(String::as_str).filter(|key| !KNOWN.contains(key)) {
-        return Err(match key {
-            "authorizationList" => delegation(),
-            "blobs" | "blobVersionedHashes" | "maxFeePerBlobGas" | "sidecars" => blob(),
-            other => {
-                let other: String = other.chars().take(60).collect();
-                invalid("transaction", &format!("unknown field `{}`", other.escape_default()))
-            }
-        });
+    match map.keys().map(String::as_str).find(|key| !KNOWN.contains(key)) {
+        None => Ok(()),
+        Some("authorizationList") => Err(delegation()),
+        Some("blobs" | "blobVersionedHashes" | "maxFeePerBlobGas" | "sidecars") => Err(blob()),
+        Some(other) => {
+            let other: String = other.chars().take(60).collect();
+            let reason = format!("unknown field `{}`", other.escape_default());
+            Err(invalid("transaction", &reason))
+        }
     }
-    Ok(())
 }
 
 /// The value under `key`; `null` counts as absent, as clients write it.
@@ -275,9 +277,7 @@ fn parse_fee(map: &Map<String, Value>) -> Result<RpcFee, Refusal> {
     }
 }
 
-fn parse_access_list(
-    map: &Map<String, Value>,
-) -> Result<Vec<(EvmAddress, Vec<[u8; 32]>)>, Refusal> {
+fn parse_access_list(map: &Map<String, Value>) -> Result<Vec<AccessEntry>, Refusal> {
     const FIELD: &str = "accessList";
     let Some(list) = present(map, FIELD) else {
         return Ok(Vec::new());

@@ -5,7 +5,7 @@
 
 use crate::Refusal;
 use crate::evm::address::{EvmAddress, to_text};
-use crate::evm::calldata::is_unlimited;
+use crate::evm::calldata::{self, is_unlimited};
 use alloy_dyn_abi::DynSolValue;
 use model::amount::Amount;
 use model::intent::Operation;
@@ -114,15 +114,12 @@ fn approval(
 fn notes_of(operations: &[Operation]) -> Vec<String> {
     let mut notes = Vec::new();
     for operation in operations {
-        if let Operation::TokenApprove { unlimited, deadline, .. } = operation {
-            if *unlimited {
-                notes.push(
-                    "unlimited approval: the spender may take every token, now and later".into(),
-                );
-            }
-            if deadline.is_none() {
-                notes.push("the approval has no deadline".to_owned());
-            }
+        let Operation::TokenApprove { unlimited, deadline, .. } = operation else { continue };
+        if *unlimited {
+            notes.push(calldata::UNLIMITED_NOTE.to_owned());
+        }
+        if deadline.is_none() {
+            notes.push("the approval has no deadline".to_owned());
         }
     }
     notes.dedup();

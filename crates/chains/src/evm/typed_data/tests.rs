@@ -157,7 +157,8 @@ fn a_permit_is_an_approval() {
         "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)";
     let message = |value: &str, deadline: &str| {
         format!(
-            r#"{{"owner":"{OWNER}","spender":"{SPENDER}","value":"{value}","nonce":0,"deadline":"{deadline}"}}"#
+            r#"{{"owner":"{OWNER}","spender":"{SPENDER}","value":"{value}","nonce":0,
+            "deadline":"{deadline}"}}"#
         )
     };
     let good = document(permit, "Permit", &message("5", "1700000000"));
@@ -189,20 +190,24 @@ fn permit2_is_an_approval_of_the_token_that_it_names() {
     let empty = format!(r#"{{"details":[],{rest}}}"#);
     assert_eq!(code(&document(&batch, "PermitBatch", &empty)), "invalid_field");
 
-    let transfer = "PermitTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline)\
+    let transfer = "PermitTransferFrom(TokenPermissions permitted,address spender,\
+        uint256 nonce,uint256 deadline)\
         TokenPermissions(address token,uint256 amount)";
     let message = format!(
-        r#"{{"permitted":{{"token":"{TOKEN}","amount":"7"}},"spender":"{SPENDER}","nonce":3,"deadline":9}}"#
+        r#"{{"permitted":{{"token":"{TOKEN}","amount":"7"}},"spender":"{SPENDER}","nonce":3,
+        "deadline":9}}"#
     );
     approves(&document(transfer, "PermitTransferFrom", &message), TOKEN, false, Some(9));
 }
 
 #[test]
 fn a_transfer_by_signature_is_a_transfer() {
-    let types = "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)";
+    let types = "TransferWithAuthorization(address from,address to,uint256 value,\
+        uint256 validAfter,uint256 validBefore,bytes32 nonce)";
     let nonce = format!("0x{}", "00".repeat(32));
     let message = format!(
-        r#"{{"from":"{OWNER}","to":"{SPENDER}","value":"5","validAfter":0,"validBefore":9,"nonce":"{nonce}"}}"#
+        r#"{{"from":"{OWNER}","to":"{SPENDER}","value":"5","validAfter":0,"validBefore":9,
+        "nonce":"{nonce}"}}"#
     );
     let reading = reading(&document(types, "TransferWithAuthorization", &message));
     assert_eq!(reading.owner, Some([0x22; 20]));
