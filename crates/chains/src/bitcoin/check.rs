@@ -215,19 +215,23 @@ fn signed_vsize(psbt: &Psbt, prevouts: &[TxOut]) -> u64 {
     psbt.unsigned_tx.weight().to_wu().saturating_add(weight).div_ceil(4)
 }
 
-/// BTC-6: the hash that input `index` signs, over the whole transaction.
-pub(super) fn sighash(checked: &Checked, index: usize) -> Result<[u8; 32], Refusal> {
+/// BTC-6: the hash that each input signs, over the whole transaction.
+pub(super) fn sighashes(checked: &Checked) -> Result<Vec<[u8; 32]>, Refusal> {
     let bad = |reason: String| invalid("sighash", reason);
-    let input = checked.psbt.inputs.get(index).ok_or(Refusal::Missing("input"))?;
-    let prevout = checked.prevouts.get(index).ok_or(Refusal::Missing("input"))?;
+    let prevouts = Prevouts::All(&checked.prevouts);
+    // One cache for all inputs: what they share is hashed once.
     let mut cache = SighashCache::new(&checked.psbt.unsigned_tx);
-    if prevout.script_pubkey.is_p2tr() {
-        let kind = input.taproot_hash_ty().map_err(|e| bad(e.to_string()))?;
-        let prevouts = Prevouts::All(&checked.prevouts);
-        let hash = cache.taproot_key_spend_signature_hash(index, &prevouts, kind);
-        return hash.map(|h| h.to_byte_array()).map_err(|e| bad(e.to_string()));
-    }
-    let kind = EcdsaSighashType::All;
-    let hash = cache.p2wpkh_signature_hash(index, &prevout.script_pubkey, prevout.value, kind);
-    hash.map(|h| h.to_byte_array()).map_err(|e| bad(e.to_string()))
+    let inputs = checked.psbt.inputs.iter().zip(&checked.prevouts).enumerate();
+    inputs
+        .map(|(index, (input, prevout))| {
+            if prevout.script_pubkey.is_p2tr() {
+                let kind = input.taproot_hash_ty().map_err(|e| bad(e.to_string()))?;
+                let hash = cache.taproot_key_spend_signature_hash(index, &prevouts, kind);
+                return hash.map(|h| h.to_byte_array()).map_err(|e| bad(e.to_string()));
+            }
+            let (script, kind) = (&prevout.script_pubkey, EcdsaSighashType::All);
+            let hash = cache.p2wpkh_signature_hash(index, script, prevout.value, kind);
+            hash.map(|h| h.to_byte_array()).map_err(|e| bad(e.to_string()))
+        })
+        .collect()
 }

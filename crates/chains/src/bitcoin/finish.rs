@@ -27,8 +27,10 @@ pub(super) fn finish(
     }
     let secp = Secp256k1::verification_only();
     let mut witnesses = Vec::with_capacity(count);
-    for (index, (item, signature)) in plan.items.iter().zip(signatures).enumerate() {
-        witnesses.push(witness(&secp, keys, &checked, index, item, signature)?);
+    let each = plan.items.iter().zip(signatures).zip(check::sighashes(&checked)?);
+    for (index, ((item, signature), sighash)) in each.enumerate() {
+        let made = witness(&secp, keys, &checked, index, sighash, (item, signature));
+        witnesses.push(made.ok_or(Refusal::Signature(index))?);
     }
     let inputs = checked.psbt.inputs.iter_mut().zip(&checked.prevouts);
     for ((input, prevout), witness) in inputs.zip(witnesses) {
@@ -63,34 +65,28 @@ fn witness(
     keys: &VaultKeys,
     checked: &Checked,
     index: usize,
-    item: &SignItem,
-    signature: &Signature,
-) -> Result<Witness, Refusal> {
-    let bad = || Refusal::Signature(index);
-    let prevout = checked.prevouts.get(index).ok_or_else(bad)?;
-    let input = checked.psbt.inputs.get(index).ok_or_else(bad)?;
-    let sighash = check::sighash(checked, index)?;
-    let script = ours::script_at(keys, &item.path)?;
+    sighash: [u8; 32],
+    (item, signature): (&SignItem, &Signature),
+) -> Option<Witness> {
+    let prevout = checked.prevouts.get(index)?;
+    let input = checked.psbt.inputs.get(index)?;
+    let script = ours::script_at(keys, &item.path).ok()?;
     if item.message != sighash || script != prevout.script_pubkey {
-        return Err(bad());
+        return None;
     }
-    let key = ours::key_at(keys, &item.path)?;
+    let key = ours::key_at(keys, &item.path).ok()?;
     let message = Message::from_digest(sighash);
     match (item.key, signature) {
         (KeyKind::Bip340, Signature::Schnorr(bytes)) => {
-            let signature = schnorr::Signature::from_slice(bytes).map_err(|_| bad())?;
+            let signature = schnorr::Signature::from_slice(bytes).ok()?;
             let (internal, _) = key.x_only_public_key();
             let (output, _) = internal.tap_tweak(secp, None);
-            let verified =
-                secp.verify_schnorr(&signature, &message, &output.to_x_only_public_key());
-            verified.map_err(|_| bad())?;
-            let sighash_type = input.taproot_hash_ty().map_err(|_| bad())?;
-            Ok(Witness::p2tr_key_spend(&taproot::Signature { signature, sighash_type }))
+            secp.verify_schnorr(&signature, &message, &output.to_x_only_public_key()).ok()?;
+            let sighash_type = input.taproot_hash_ty().ok()?;
+            Some(Witness::p2tr_key_spend(&taproot::Signature { signature, sighash_type }))
         }
-        (KeyKind::Ecdsa, Signature::Ecdsa { rs, .. }) => {
-            ecdsa_witness(secp, &key, &message, rs).ok_or_else(bad)
-        }
-        _ => Err(bad()),
+        (KeyKind::Ecdsa, Signature::Ecdsa { rs, .. }) => ecdsa_witness(secp, &key, &message, rs),
+        _ => None,
     }
 }
 

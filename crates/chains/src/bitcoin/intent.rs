@@ -12,6 +12,9 @@ use model::hd::DerivationPath;
 use model::intent::{BitcoinNetwork, Fee, Intent, Network, Operation};
 use model::keys::VaultKeys;
 
+/// Key origins of one PSBT at most.
+const CLAIMS_MAX: usize = 512;
+
 /// The vault's paths in a PSBT.
 pub(super) struct Owned {
     /// Path of each input.
@@ -27,6 +30,10 @@ pub(super) fn own(
     checked: &Checked,
 ) -> Result<Owned, Refusal> {
     let psbt = &checked.psbt;
+    let claims = claims_total(checked);
+    if claims > CLAIMS_MAX {
+        return Err(Refusal::TooLong { found: claims, max: CLAIMS_MAX });
+    }
     let inputs = psbt
         .inputs
         .iter()
@@ -42,6 +49,15 @@ pub(super) fn own(
         .map(|(index, (output, paid))| own_output(keys, account, index, output, paid))
         .collect::<Result<_, _>>()?;
     Ok(Owned { inputs, outputs })
+}
+
+/// Every claim costs a derivation, so a PSBT full of them is refused before the first.
+fn claims_total(checked: &Checked) -> usize {
+    let inputs = checked.psbt.inputs.iter();
+    let inputs = inputs.map(|i| i.tap_key_origins.len().saturating_add(i.bip32_derivation.len()));
+    let outputs = checked.psbt.outputs.iter();
+    let outputs = outputs.map(|o| o.tap_key_origins.len().saturating_add(o.bip32_derivation.len()));
+    inputs.chain(outputs).fold(0, usize::saturating_add)
 }
 
 /// BTC-7: an input is ours if the script derived at a claimed path inside the account is its script.
@@ -211,12 +227,9 @@ fn timing_notes(checked: &Checked) -> Vec<String> {
         LockTime::Seconds(time) => notes.push(format!("not before second {time}")),
     }
     for (index, input) in transaction.input.iter().enumerate() {
-        if transaction.version.0 >= 2
-            && let Some(lock) = input.sequence.to_relative_lock_time()
-        {
-            if lock != bitcoin::relative::LockTime::ZERO {
-                notes.push(format!("input {index} must be {lock} old (BIP-68)"));
-            }
+        let lock = input.sequence.to_relative_lock_time().filter(|_| transaction.version.0 >= 2);
+        if let Some(lock) = lock.filter(|lock| *lock != bitcoin::relative::LockTime::ZERO) {
+            notes.push(format!("input {index} must be {lock} old (BIP-68)"));
         }
     }
     notes

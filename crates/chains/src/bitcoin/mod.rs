@@ -84,16 +84,15 @@ fn plan(
 }
 
 fn items(checked: &Checked, owned: &Owned) -> Result<Vec<SignItem>, Refusal> {
-    let item = |(index, path): (usize, &DerivationPath)| {
+    let item = |(path, sighash): (&DerivationPath, [u8; 32])| {
         let key = ours::kind_at(path);
         let tweak = match key {
             KeyKind::Bip340 => KeyTweak::Taproot(None),
             _ => KeyTweak::None,
         };
-        let message = check::sighash(checked, index)?.to_vec();
-        Ok(SignItem { key, path: path.clone(), tweak, message })
+        SignItem { key, path: path.clone(), tweak, message: sighash.to_vec() }
     };
-    owned.inputs.iter().enumerate().map(item).collect()
+    Ok(owned.inputs.iter().zip(check::sighashes(checked)?).map(item).collect())
 }
 
 fn spends(checked: &Checked, network: BitcoinNetwork) -> Vec<SpendKey> {
