@@ -25,7 +25,7 @@ const CHANGE_CHAIN: u32 = 1;
 /// Witness weight of one input at most (wpkh; taproot is smaller).
 const INPUT_WITNESS_WEIGHT: u64 = 108;
 
-/// The PSBT of a send.
+/// BTC-10: the PSBT of a send.
 pub(super) fn psbt(
     keys: &VaultKeys,
     network: BitcoinNetwork,

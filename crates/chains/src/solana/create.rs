@@ -23,7 +23,7 @@ struct Instruction {
     data: Vec<u8>,
 }
 
-/// The unsigned message of a transfer.
+/// SOL-9: the unsigned message of a transfer.
 pub(super) fn message(
     payer: Pubkey,
     ask: &Ask,

@@ -160,7 +160,7 @@ fn fee(decoded: &Decoded) -> Result<Fee, Refusal> {
     }
 }
 
-/// Puts the signature before the message: the transaction's wire bytes, base64, and its id.
+/// SOL-10: puts the signature before the message: the transaction's wire bytes, base64, and its id.
 pub fn finish(
     keys: &VaultKeys,
     request: &Request,
