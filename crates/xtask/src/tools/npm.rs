@@ -7,7 +7,10 @@ use std::path::PathBuf;
 const MANIFEST: &str = include_str!("../../npm/package.json");
 const LOCK: &str = include_str!("../../npm/package-lock.json");
 
-/// Installs exactly the lock file, whose hashes npm checks. No package's install script is run.
+/// Installs the lock file, whose hashes npm checks. No package's install script is run.
+///
+/// `npm install`, not `npm ci`: the latter refuses a lock file that lacks the binaries of other platforms, which not
+/// every registry offers; npm adds those of this platform in the exact version that their parent names.
 pub(super) fn install(workspace: &Workspace) -> Result<(), Failure> {
     let dir = folder(workspace);
     if is_current(&dir.join("installed.json"), LOCK) {
@@ -20,7 +23,8 @@ pub(super) fn install(workspace: &Workspace) -> Result<(), Failure> {
     std::fs::write(dir.join("package.json"), MANIFEST)?;
     std::fs::write(dir.join("package-lock.json"), LOCK)?;
     let mut command = workspace.command("npm");
-    command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    command.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    command.arg("--loglevel=error");
     shell::run(command.current_dir(&dir))?;
     std::fs::write(dir.join("installed.json"), LOCK)?;
     Ok(())
