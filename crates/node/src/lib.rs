@@ -7,6 +7,7 @@
 pub mod entropy;
 pub mod harden;
 pub mod home;
+pub mod peers;
 pub mod seal;
 mod sealed_box;
 pub mod store;
