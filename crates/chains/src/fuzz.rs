@@ -7,8 +7,15 @@ use crate::evm::{
     address, calldata, message, rpc, transaction::Transaction, typed_data::TypedData,
 };
 use crate::{decode, parse_raw};
-use model::intent::{Network, Operation};
-use model::request::RawKind;
+use model::amount::Amount;
+use model::curve::Curve;
+use model::hd::{ChainCode, DerivationPath, ExtendedKey};
+use model::ids::{ClientId, NodeId, VaultId};
+use model::intent::{BitcoinNetwork, Network, Operation, SolanaCluster};
+use model::keys::{KeyKind, VaultKeys};
+use model::request::{Ask, Fill, RawKind, Request};
+use model::signing::Signature;
+use model::time::Timestamp;
 
 /// Every EVM decoder on the same bytes.
 pub fn fuzz_evm(data: &[u8]) {
@@ -87,4 +94,79 @@ pub fn fuzz_evm_rpc(data: &[u8]) {
         let read = Transaction::parse(&bytes).map(|transaction| transaction.to_bytes());
         assert!(read.is_err() || read == Ok(bytes), "bytes that read back otherwise");
     }
+}
+
+/// The public keys of the corpus' vault: its root private keys are `seed`, `seed + 1` and `seed + 2`.
+pub fn keys(seed: u64) -> VaultKeys {
+    VaultKeys {
+        ecdsa: root(seed),
+        bip340: root(seed.saturating_add(1)),
+        ed25519: root(seed.saturating_add(2)),
+    }
+}
+
+fn root<C: Curve>(number: u64) -> ExtendedKey<C> {
+    let point = C::mul_base(&C::scalar_from_u64(number));
+    let [.., low] = number.to_be_bytes();
+    ExtendedKey { point, chain_code: ChainCode([low; 32]) }
+}
+
+/// Seed of the vault that the corpus of PSBTs and Solana messages belongs to.
+pub const CORPUS_SEED: u64 = 7001;
+
+fn request_of(network: Network, path: &[u32], kind: RawKind, data: &[u8]) -> Request {
+    Request {
+        vault: VaultId([1; 32]),
+        network,
+        path: DerivationPath::new(path.to_vec()).unwrap_or_default(),
+        ask: Ask::Raw { kind, bytes: data.to_vec() },
+        fee_max: None,
+        client: ClientId([2; 16]),
+        idempotency_key: String::new(),
+        entry: NodeId([3; 32]),
+        created_at: Timestamp(1),
+        expires_at: Timestamp(2),
+    }
+}
+
+/// PSBTs: what a vault would sign pays the fee that another reader of the bytes computes, and zeros finish nothing.
+pub fn fuzz_psbt(data: &[u8]) {
+    let stranger = decode(RawKind::Psbt, None, data);
+    let (keys, network) = (keys(CORPUS_SEED), BitcoinNetwork::Regtest);
+    for purpose in [86, 84] {
+        let request = request_of(Network::Bitcoin(network), &[purpose, 0, 0], RawKind::Psbt, data);
+        let Ok(plan) = crate::build(&keys, &request, &Fill::Nothing) else { continue };
+        let intent = stranger.as_ref().map(|intent| (&intent.format, intent.fee.at_most));
+        assert_eq!(intent, Ok((&plan.intent.format, plan.fee_at_most)), "two readings");
+        assert_eq!(plan.items.len(), plan.spends.len(), "an input without a signature");
+        assert!(plan.fee_at_most <= Amount::from_u64(crate::bitcoin::FEE_SAT_MAX));
+        if let Ok(psbt) = bitcoin::Psbt::deserialize(data) {
+            let fee = psbt.fee().map(|fee| Amount::from_u64(fee.to_sat()));
+            assert_eq!(fee.ok(), Some(plan.fee_at_most), "a fee that another reader denies");
+        }
+        let zeros: Vec<Signature> = plan
+            .items
+            .iter()
+            .map(|item| match item.key {
+                KeyKind::Bip340 => Signature::Schnorr([0; 64]),
+                _ => Signature::Ecdsa { rs: [0; 64], recovery_id: 0 },
+            })
+            .collect();
+        assert!(crate::finish(&keys, &request, &plan, &zeros).is_err(), "zeros as signatures");
+    }
+}
+
+/// Solana messages: what a vault would sign stays under the ceiling and does something, and zeros finish nothing.
+pub fn fuzz_solana(data: &[u8]) {
+    if let Ok(intent) = decode(RawKind::SolanaMessage, None, data) {
+        assert!(!intent.operations.is_empty(), "words for nothing");
+        assert!(intent.fee.at_most <= Amount::from_u64(crate::solana::FEE_LAMPORTS_MAX));
+    }
+    let (keys, network) = (keys(CORPUS_SEED), Network::Solana(SolanaCluster::Local));
+    let request = request_of(network, &[44, 501, 0, 0], RawKind::SolanaMessage, data);
+    let Ok(plan) = crate::build(&keys, &request, &Fill::Nothing) else { return };
+    let messages: Vec<&[u8]> = plan.items.iter().map(|item| item.message.as_slice()).collect();
+    assert_eq!(messages, [data], "other bytes than were shown");
+    let zeros = [Signature::Ed25519([0; 64])];
+    assert!(crate::finish(&keys, &request, &plan, &zeros).is_err(), "zeros as a signature");
 }

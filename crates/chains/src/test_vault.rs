@@ -4,7 +4,7 @@ use bitcoin::key::TapTweak;
 use bitcoin::secp256k1::{Keypair, Message, Secp256k1 as Context, SecretKey};
 use model::amount::Amount;
 use model::curve::{Curve, Ed25519, Secp256k1};
-use model::hd::{ChainCode, DerivationPath, Derive, ExtendedKey};
+use model::hd::{DerivationPath, Derive, ExtendedKey};
 use model::ids::{ClientId, NodeId, VaultId};
 use model::intent::Network;
 use model::keys::{KeyKind, VaultKeys};
@@ -18,18 +18,13 @@ pub(crate) struct TestVault {
     pub keys: VaultKeys,
 }
 
-fn root<C: Curve>(number: u64) -> ExtendedKey<C> {
-    let point = C::mul_base(&C::scalar_from_u64(number));
-    ExtendedKey { point, chain_code: ChainCode([u8::try_from(number % 251).unwrap(); 32]) }
-}
-
 fn private<C: Derive>(root: &ExtendedKey<C>, number: u64, path: &DerivationPath) -> C::Scalar {
     C::scalar_from_u64(number) + C::derive(root, path).unwrap().tweak.0
 }
 
 impl TestVault {
     pub(crate) fn new(seed: u64) -> Self {
-        let keys = VaultKeys { ecdsa: root(seed), bip340: root(seed + 1), ed25519: root(seed + 2) };
+        let keys = crate::fuzz::keys(seed);
         Self { seed, keys }
     }
 

@@ -6,6 +6,7 @@ use ::bitcoin::locktime::absolute::LockTime;
 use ::bitcoin::psbt::PsbtSighashType;
 use ::bitcoin::transaction::Version;
 use ::bitcoin::{OutPoint, Psbt, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
+use model::curve::Curve;
 use model::intent::Operation;
 use model::request::Coin;
 
@@ -513,4 +514,99 @@ fn addresses_and_descriptors_agree_with_a_descriptor_wallet() {
     }
     let root = account(&vault.keys, BitcoinNetwork::Main, &DerivationPath::root()).unwrap();
     assert!(root.extended_key.starts_with("xpub"));
+}
+
+/// BIP-86, "Test vectors": the account's key is given, so its children need no hardened step.
+#[test]
+fn the_addresses_of_bip_86_come_out() {
+    let xpub = "xpub6BgBgsespWvERF3LHQu6CnqdvfEvtMcQjYrcRzx53QJjSxarj2afYWcLteoGVky7D3UKDP9QyrLprQ3VCE\
+                CoY49yfdDEHGCtMMj92pReUsQ";
+    let xpub: ::bitcoin::bip32::Xpub = xpub.parse().unwrap();
+    let mut keys = vault().keys;
+    let point = model::curve::Secp256k1::point_from_bytes(&xpub.public_key.serialize()).unwrap();
+    let chain_code = model::hd::ChainCode(xpub.chain_code.to_bytes());
+    keys.bip340 = model::hd::ExtendedKey { point, chain_code };
+    let check = |path: &str, expected: &str| {
+        let found = address(&keys, BitcoinNetwork::Main, &path.parse().unwrap()).unwrap();
+        assert_eq!(found.text, expected);
+    };
+    check("m/0/0", "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr");
+    check("m/0/1", "bc1p4qhjn9zdvkux4e44uhx8tc55attvtyu358kutcqkudyccelu0was9fqzwh");
+    check("m/1/0", "bc1p3qkhfews2uk44qtvauqyr2ttdsw7svhkl9nkm9s9c3x4ax5h60wqwruhk7");
+}
+
+#[test]
+fn a_taproot_input_may_ask_for_the_longer_all_signature() {
+    let plan = planned(TAPROOT, &[60_000, 40_000], 70_000, 500);
+    let mut psbt = Psbt::deserialize(&plan.unsigned).unwrap();
+    psbt.inputs[1].sighash_type = Some(PsbtSighashType::from_u32(1));
+    let plan = raw_plan(TAPROOT, psbt.serialize()).unwrap();
+    let artefact = finish(&vault().keys, BitcoinNetwork::Regtest, &plan, &signed(&plan)).unwrap();
+    let spent = funding(&vault(), TAPROOT, &[60_000, 40_000]).output;
+    assert_eq!(consensus(&artefact.raw, &spent), Ok(()));
+    let transaction: Transaction = deserialize(&artefact.raw).unwrap();
+    let lengths: Vec<usize> = transaction.input.iter().map(|i| i.witness.size()).collect();
+    assert_eq!(lengths, [66, 67]);
+}
+
+#[test]
+fn an_origin_of_another_wallet_makes_no_change_and_no_lie() {
+    let plan = planned(TAPROOT, &[60_000], 20_000, 500);
+    let mut psbt = Psbt::deserialize(&plan.unsigned).unwrap();
+    // The recipient's own wallet names its key: another fingerprint, a path that happens to be like ours.
+    let key = *psbt.outputs[1].tap_key_origins.keys().next().unwrap();
+    let origin = ([9, 9, 9, 9].into(), "m/86/0/0/1/5".parse().unwrap());
+    psbt.outputs[0].tap_key_origins.insert(key, (Vec::new(), origin));
+    let operations = raw_plan(TAPROOT, psbt.serialize()).unwrap().intent.operations;
+    assert!(matches!(operations[0], Operation::NativeTransfer { .. }), "{operations:?}");
+    // An own receive address is shown as paid, with a note; a number too far out is not called change.
+    let pay = |path: &str| {
+        let mut psbt = psbt.clone();
+        let path: DerivationPath = path.parse().unwrap();
+        let keys = vault().keys;
+        psbt.unsigned_tx.output[1].script_pubkey = ours::script_at(&keys, &path).unwrap();
+        let origin = (Vec::new(), ours::origin(&keys, &path));
+        psbt.outputs[1].tap_key_origins = [(key, origin)].into();
+        raw_plan(TAPROOT, psbt.serialize()).unwrap().intent
+    };
+    let own = pay("m/86/0/0/0/9");
+    assert!(matches!(own.operations[1], Operation::NativeTransfer { .. }));
+    assert!(own.notes.iter().any(|note| note.contains("own address at m/86/0/0/0/9")));
+    for path in ["m/86/0/0/1/1000001", "m/86/0/1/1/0", "m/86/0/0/2/0"] {
+        assert!(matches!(pay(path).operations[1], Operation::NativeTransfer { .. }), "{path}");
+    }
+    assert!(matches!(pay("m/86/0/0/1/1000000").operations[1], Operation::Change { .. }));
+}
+
+/// BIP-370, "Determining Lock Time", against the other library's choice.
+#[test]
+fn the_lock_time_of_version_2_is_chosen_as_another_library_chooses_it() {
+    use ::bitcoin::absolute::{Height, Time};
+    let plan = planned(TAPROOT, &[60_000, 40_000], 70_000, 500);
+    let v2 = as_v2(&Psbt::deserialize(&plan.unsigned).unwrap());
+    let v2 = psbt_v2::v2::Psbt::deserialize(&v2).unwrap();
+    let height = |h: u32| Some(Height::from_consensus(h).unwrap());
+    let time = |t: u32| Some(Time::from_consensus(500_000_000 + t).unwrap());
+    let (none_h, none_t) = (None::<Height>, None::<Time>);
+    for (first, second) in [
+        ((none_h, none_t), (none_h, none_t)),
+        ((height(7), none_t), (none_h, none_t)),
+        ((height(7), none_t), (height(9), none_t)),
+        ((height(7), time(5)), (height(9), time(6))),
+        ((none_h, time(5)), (height(9), time(6))),
+        ((height(7), time(5)), (height(9), none_t)),
+        ((height(7), none_t), (none_h, time(6))),
+    ] {
+        let mut psbt = v2.clone();
+        psbt.global.fallback_lock_time = Some(LockTime::from_consensus(3));
+        (psbt.inputs[0].min_height, psbt.inputs[0].min_time) = first;
+        (psbt.inputs[1].min_height, psbt.inputs[1].min_time) = second;
+        let ours = psbt::read(&psbt.serialize()).map(|read| read.psbt.unsigned_tx.lock_time).ok();
+        // The library fails inside where one input demands nothing; BIP-370 takes the others' demands.
+        let expected = match (first, second) {
+            ((Some(h), None), (None, None)) => Some(LockTime::Blocks(h)),
+            _ => psbt.determine_lock_time().ok(),
+        };
+        assert_eq!(ours, expected, "{first:?} {second:?}");
+    }
 }

@@ -9,7 +9,7 @@ const LEGACY: &str = include_str!("../../../../vectors/chains-solana/1/nonce-pri
 const V0: &str = include_str!("../../../../vectors/chains-solana/1/nonce-priority-v0.hex");
 
 fn vault() -> TestVault {
-    TestVault::new(8001)
+    TestVault::new(crate::fuzz::CORPUS_SEED)
 }
 
 fn payer() -> Pubkey {
