@@ -64,7 +64,7 @@ impl FillDraft {
     }
 }
 
-/// Parses what is asked for on `network`.
+/// CHAIN-4: parses what is asked for on `network`.
 pub fn parse_ask(network: Network, ask: &AskView) -> Result<Ask, Refusal> {
     match ask {
         AskView::Send { to, amount } => parse_send(network, to, *amount),

@@ -44,7 +44,7 @@ pub struct Artefact {
     pub psbt: Option<String>,
 }
 
-/// Builds the bytes of `(request, fill)`, decodes them, and checks that they are this request within every ceiling.
+/// CHAIN-1: builds the bytes of `(request, fill)`, decodes them, and checks that they are this request within every ceiling.
 pub fn build(keys: &VaultKeys, request: &Request, fill: &Fill) -> Result<Plan, Refusal> {
     match request.network {
         Network::Evm(chain_id) => evm::build(keys, request, chain_id, fill),
@@ -53,7 +53,7 @@ pub fn build(keys: &VaultKeys, request: &Request, fill: &Fill) -> Result<Plan, R
     }
 }
 
-/// Puts verified signatures into the bytes. `signatures` stand in the order of [`Plan::items`].
+/// CHAIN-3: puts verified signatures into the bytes. `signatures` stand in the order of [`Plan::items`].
 pub fn finish(
     keys: &VaultKeys,
     request: &Request,
@@ -67,7 +67,7 @@ pub fn finish(
     }
 }
 
-/// Decodes bytes without a vault: the intent, or the named refusal. The nodes' own function.
+/// CHAIN-2: decodes bytes without a vault: the intent, or the named refusal. The nodes' own function.
 pub fn decode(kind: RawKind, network: Option<Network>, bytes: &[u8]) -> Result<Intent, Refusal> {
     match kind {
         RawKind::EvmTransaction | RawKind::EvmTypedData | RawKind::EvmMessage => {

@@ -15,7 +15,7 @@ pub fn to_text(address: &EvmAddress) -> String {
     alloy_primitives::Address::from(*address).to_checksum(None)
 }
 
-/// Reads `0x` and 40 hex digits: all lower case, or mixed case with the right EIP-55 checksum.
+/// EVM-ADDR-2: reads `0x` and 40 hex digits: all lower case, or mixed case with the right EIP-55 checksum.
 ///
 /// A wrong checksum is a typing error that would send funds to nobody, so it is refused.
 pub fn parse(field: &'static str, text: &str) -> Result<EvmAddress, Refusal> {
@@ -31,7 +31,7 @@ pub fn parse(field: &'static str, text: &str) -> Result<EvmAddress, Refusal> {
     }
 }
 
-/// The address of a compressed secp256k1 key: last 20 bytes of the keccak256 of its coordinates.
+/// EVM-ADDR-1: the address of a compressed secp256k1 key: last 20 bytes of the keccak256 of its coordinates.
 pub fn of_public_key(key: &secp256k1::PublicKey) -> EvmAddress {
     let uncompressed = key.serialize_uncompressed();
     let (_, coordinates) = uncompressed.split_at(1);
@@ -62,7 +62,7 @@ pub fn address(keys: &VaultKeys, path: &DerivationPath) -> Result<Address, Refus
     })
 }
 
-/// The account's extended public key at `path` as BIP-32 text (`xpub…`).
+/// EVM-ADDR-3: the account's extended public key at `path` as BIP-32 text (`xpub…`).
 pub fn account(keys: &VaultKeys, path: &DerivationPath) -> Result<Account, Refusal> {
     let here = keys.secp256k1_at(KeyKind::Ecdsa, path)?;
     let (parent_fingerprint, number) = match path.parts().split_last() {

@@ -56,6 +56,7 @@ pub fn decode(
         to: to_text(to),
     };
     let (selector, arguments) = data.split_first_chunk::<4>().ok_or_else(unknown)?;
+    // EVM-CALL-1: two calls are read; EVM-CALL-3: the others are refused, by name where they have one.
     match *selector {
         TRANSFER => {
             let (recipient, amount) = address_and_amount("transfer", value, arguments)?;
@@ -127,7 +128,7 @@ fn address_and_amount(
     let dirty = |what: &str| Refusal::DirtyBytes { place: format!("{what} of {name}") };
     let (words, trailing) = arguments.split_first_chunk::<64>().ok_or_else(|| dirty("bytes"))?;
     if !trailing.is_empty() {
-        return Err(dirty("the bytes after the arguments"));
+        return Err(dirty("what follows the arguments"));
     }
     let (first, amount) = words.split_at(32);
     let (padding, address) = first.split_at(12);

@@ -9,7 +9,7 @@
 use crate::Refusal;
 use model::amount::Amount;
 
-/// Wei per gas at most, on every chain: ten times the highest base fee that the main chain has seen in a bad hour.
+/// Wei per gas at most, on every chain: above the thousands of gwei of the main chain's worst hours.
 pub const PRICE_PER_GAS_MAX: u128 = 10_000 * GWEI;
 /// Gas below which no transaction can be mined (intrinsic gas of a plain transfer).
 pub const GAS_LIMIT_MIN: u64 = 21_000;
@@ -61,7 +61,7 @@ pub fn has_data_fee(chain_id: u64) -> bool {
     DATA_FEE_CHAINS.contains(&chain_id)
 }
 
-/// Gas limit times price, checked against the built-in ceilings.
+/// EVM-FEE-1, EVM-FEE-2: gas limit times price, checked against the built-in ceilings.
 pub fn checked_fee(chain_id: u64, gas_limit: u64, price: u128) -> Result<Amount, Refusal> {
     if !(GAS_LIMIT_MIN..=GAS_LIMIT_MAX).contains(&gas_limit) {
         let reason = format!("{gas_limit} is outside {GAS_LIMIT_MIN} to {GAS_LIMIT_MAX}");
@@ -76,7 +76,7 @@ pub fn checked_fee(chain_id: u64, gas_limit: u64, price: u128) -> Result<Amount,
     Ok(fee)
 }
 
-/// Refuses a fee above `ceiling`.
+/// EVM-FEE-3: refuses a fee above `ceiling`.
 pub fn within(fee: Amount, ceiling: Amount, which: &'static str) -> Result<(), Refusal> {
     match fee > ceiling {
         true => Err(Refusal::FeeOverCeiling { fee, ceiling, which }),

@@ -15,13 +15,13 @@ pub(crate) fn no_fee() -> Fee {
     Fee { at_most: Amount::ZERO, detail: "a message costs nothing".to_owned() }
 }
 
-/// True for 32 bytes, or their hex text with or without `0x`.
+/// EVM-MSG-1: true for 32 bytes, or their hex text with or without `0x`.
 pub(crate) fn looks_like_digest(bytes: &[u8]) -> bool {
     let digits = bytes.strip_prefix(b"0x").or(bytes.strip_prefix(b"0X")).unwrap_or(bytes);
     bytes.len() == 32 || (digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// What is signed.
+/// EVM-MSG-3: what is signed.
 pub fn sighash(message: &[u8]) -> [u8; 32] {
     eip191_hash_message(message).0
 }
@@ -34,6 +34,7 @@ pub fn intent(network: Network, message: &[u8]) -> Result<Intent, Refusal> {
     if looks_like_digest(message) {
         return Err(Refusal::RawDigest);
     }
+    // EVM-MSG-2: as text only where nothing in it can deceive.
     let (text, note) = Shown::of(message).with_note();
     Ok(Intent {
         network,

@@ -90,6 +90,7 @@ pub fn build(
     let (kind, unsigned) = unsigned(request, chain_id, fill, &from)?;
     let Read { mut intent, sighash, nonce, owner } =
         read(kind, Some(Network::Evm(chain_id)), &unsigned)?;
+    // EVM-PLAN-6: a permit of somebody else is worthless, so asking for it is a mistake or a trick.
     if let Some(owner) = owner.filter(|owner| *owner != from) {
         return Err(Refusal::NotOurs { what: to_text(&owner), path: request.path.to_string() });
     }

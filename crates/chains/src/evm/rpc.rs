@@ -111,7 +111,7 @@ impl RpcTransaction {
         Ok(Ask::EvmCall { to, value, data: self.data.clone(), gas_limit: self.gas })
     }
 
-    /// The exact unsigned bytes, where the object says everything: nonce, gas and fees. `None` if it does not.
+    /// EVM-RPC-4: the exact unsigned bytes, where the object says everything: nonce, gas and fees. `None` if it does not.
     pub fn unsigned(&self, chain_id: u64) -> Result<Option<Vec<u8>>, Refusal> {
         self.check_chain(chain_id)?;
         let (Some(nonce), Some(gas_limit)) = (self.nonce, self.gas) else {
@@ -193,6 +193,7 @@ fn delegation() -> Refusal {
     }
 }
 
+/// EVM-RPC-1: a field that we do not know, or a class of transaction that we refuse.
 fn refuse_unknown(map: &Map<String, Value>) -> Result<(), Refusal> {
     match map.keys().map(String::as_str).find(|key| !KNOWN.contains(key)) {
         None => Ok(()),
@@ -220,7 +221,7 @@ fn account(map: &Map<String, Value>, key: &'static str) -> Result<Option<EvmAddr
     text(map, key)?.map(|text| address::parse(key, text)).transpose()
 }
 
-/// A quantity of the execution API: `0x`, then hex without leading zeros.
+/// EVM-RPC-2: a quantity of the execution API: `0x`, then hex without leading zeros.
 fn quantity(map: &Map<String, Value>, key: &'static str) -> Result<Option<Amount>, Refusal> {
     let Some(text) = text(map, key)? else {
         return Ok(None);
@@ -300,7 +301,7 @@ fn parse_access_list(map: &Map<String, Value>) -> Result<Vec<AccessEntry>, Refus
     list.iter().map(entry).collect()
 }
 
-/// The type must go with the fee fields and the access list.
+/// EVM-RPC-3: the type must go with the fee fields and the access list.
 fn check_kind(transaction: &RpcTransaction) -> Result<(), Refusal> {
     let capped = matches!(transaction.fee, RpcFee::Cap { .. });
     let priced = matches!(transaction.fee, RpcFee::Price(_));

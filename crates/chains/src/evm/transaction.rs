@@ -69,6 +69,7 @@ impl Transaction {
 
     fn parse_any(bytes: &[u8]) -> Result<Self, Refusal> {
         let (first, rest) = bytes.split_first().ok_or_else(|| malformed("no bytes"))?;
+        // EVM-TX-1: the three types, each other one refused by its name.
         let transaction = match first {
             0x01 => typed(rest).map(Self::Eip2930)?,
             0x02 => typed(rest).map(Self::Eip1559)?,
@@ -247,7 +248,7 @@ fn fee_detail(common: &Common<'_>) -> String {
     match common.tip {
         None => format!("gas limit {gas}, {price} gwei per gas"),
         Some(tip) => {
-            format!("gas limit {gas}, at most {price} gwei per gas, tip at most {}", gwei(tip))
+            format!("gas limit {gas}, at most {price} gwei per gas, tip at most {} gwei", gwei(tip))
         }
     }
 }
@@ -260,13 +261,13 @@ fn rlp(error: alloy_rlp::Error) -> Refusal {
     malformed(&error.to_string())
 }
 
-/// The fields of the one list in `bytes`; nothing may follow it.
+/// EVM-TX-2: the fields of the one list in `bytes`; nothing may follow it.
 fn list(bytes: &[u8]) -> Result<&[u8], Refusal> {
     let mut rest = bytes;
     let fields = Header::decode_bytes(&mut rest, true).map_err(rlp)?;
     match rest.is_empty() {
         true => Ok(fields),
-        false => Err(Refusal::DirtyBytes { place: "the bytes after the transaction".to_owned() }),
+        false => Err(Refusal::DirtyBytes { place: "what follows the transaction".to_owned() }),
     }
 }
 

@@ -1,8 +1,9 @@
 //! EIP-712 typed data: a JSON document, read strictly, hashed, and shown leaf by leaf.
 //!
-//! Spec: `docs/spec/chains.md`, EVM-712. The digest is recomputed here; a digest that somebody brings is never believed.
+//! Spec: `docs/spec/chains.md`, EVM-TYPED. The digest is recomputed here; a digest that somebody brings is never believed.
 //! Absent on purpose: recursive struct types (no contract needs them signed), documents without a chain.
 
+mod hashing;
 mod json;
 mod permit;
 mod types;
@@ -12,13 +13,16 @@ use crate::Refusal;
 use crate::evm::address::{self, EvmAddress, to_text};
 use crate::evm::message::{looks_like_digest, no_fee};
 use crate::evm::text::Shown;
-use alloy_dyn_abi::eip712::Resolver;
 use alloy_dyn_abi::{DynSolValue, Eip712Domain};
 use alloy_primitives::{B256, U256, keccak256};
+use hashing::Hashed;
 use model::intent::{Intent, Network, Operation};
 use model::limits::TRANSACTION_BYTES_MAX;
 use permit::Recognised;
 use serde_json::{Map, Value};
+
+/// What every document deserves that is none of the recognised ones.
+const UNRECOGNISED: &str = "what the verifying contract does with this message is not in the bytes";
 
 /// A document that was read and hashed.
 #[derive(Debug, Clone)]
@@ -49,20 +53,20 @@ impl TypedData {
         if looks_like_digest(bytes) {
             return Err(Refusal::RawDigest);
         }
+        // EVM-TYPED-1: one JSON document with four known parts.
         let document = json::parse(bytes)?;
         let known = ["types", "primaryType", "domain", "message"];
         let map = json::object("typed data", &document, &known)?;
         let part = |key: &'static str| map.get(key).ok_or(Refusal::Missing(key));
-        // EVM-712-2: the types, then the domain that they declare, then the message.
+        // EVM-TYPED-2: the types, then the domain that they declare, then the message.
         let primary = json::text(map, "primaryType")?;
         let types = types::parse(part("types")?, primary)?;
         let (domain, chain_id) = parse_domain(&types, part("domain")?)?;
         let fields = types.get(primary).ok_or(Refusal::Missing("primaryType"))?;
         let message = part("message")?;
         values::check_struct(&types, fields, "", message, &mut values::budget())?;
-        let resolver = types::resolver(&types)?;
-        let (value, encoded_type, message_hash) =
-            hash(&resolver, primary, message).map_err(|error| Refusal::Malformed {
+        let Hashed { value, encoded_type, message_hash } = hashing::hash(&types, primary, message)
+            .map_err(|error| Refusal::Malformed {
                 format: json::FORMAT,
                 reason: error.to_string().chars().take(200).collect(),
             })?;
@@ -106,7 +110,7 @@ impl TypedData {
     }
 
     fn plain(&self, leaves: &[(String, &DynSolValue)]) -> Recognised {
-        let mut notes = Vec::new();
+        let mut notes = vec![UNRECOGNISED.to_owned()];
         let mut shown = |text: Shown| {
             let (text, note) = text.with_note();
             notes.extend(note.map(str::to_owned));
@@ -115,6 +119,7 @@ impl TypedData {
         let domain_name = self.domain.name.as_ref().map(|name| shown(Shown::of(name.as_bytes())));
         let version = self.domain.version.as_ref().map(|v| shown(Shown::of(v.as_bytes())));
         let mut fields = Vec::new();
+        // EVM-TYPED-7: every leaf, in the order of the types.
         for (path, leaf) in leaves {
             let (text, note) = values::show(leaf);
             notes.extend(note.map(|note| format!("{path}: {note}")));
@@ -136,19 +141,6 @@ impl TypedData {
     }
 }
 
-type Hashed = (DynSolValue, String, B256);
-
-fn hash(
-    resolver: &Resolver,
-    primary: &str,
-    message: &Value,
-) -> Result<Hashed, alloy_dyn_abi::Error> {
-    let value = resolver.resolve(primary)?.coerce_json(message)?;
-    let encoded_type = resolver.encode_type(primary)?;
-    let hash = resolver.eip712_data_word(&value)?;
-    Ok((value, encoded_type, hash))
-}
-
 /// The fields that a domain may have, in their order (EIP-712).
 const DOMAIN_FIELDS: [(&str, &str); 5] = [
     ("name", "string"),
@@ -158,7 +150,7 @@ const DOMAIN_FIELDS: [(&str, &str); 5] = [
     ("salt", "bytes32"),
 ];
 
-/// EVM-712-4: the domain's own type lists exactly the fields that the domain has, in order, and a chain is one of them.
+/// EVM-TYPED-4: the domain's own type lists exactly the fields that the domain has, in order, and a chain is one of them.
 fn parse_domain(types: &types::Types, value: &Value) -> Result<(Eip712Domain, u64), Refusal> {
     let map = json::object("domain", value, &DOMAIN_FIELDS.map(|(name, _)| name))?;
     let present = DOMAIN_FIELDS.iter().filter(|(name, _)| map.contains_key(*name));

@@ -1,6 +1,6 @@
 //! Messages that move or release tokens: EIP-2612 and DAI permits, Permit2, EIP-3009.
 //!
-//! Spec: `docs/spec/chains.md`, EVM-712-5. A permit is an approval that costs no gas and shows up on no chain until it is
+//! Spec: `docs/spec/chains.md`, EVM-TYPED-6. A permit is an approval that costs no gas and shows up on no chain until it is
 //! used, so it is recognised by its exact type, and a type that only calls itself a permit is refused.
 
 use crate::Refusal;

@@ -1,6 +1,6 @@
 //! The type table of an EIP-712 document: names that cannot be mistaken, no cycle, no type that is not used.
 //!
-//! Spec: `docs/spec/chains.md`, EVM-712-2.
+//! Spec: `docs/spec/chains.md`, EVM-TYPED-2.
 
 use crate::Refusal;
 use crate::evm::typed_data::json;
@@ -14,6 +14,8 @@ const TYPES_MAX: usize = 64;
 const FIELDS_MAX: usize = 128;
 /// Bytes of a type or field name at most.
 const NAME_BYTES_MAX: usize = 100;
+/// Bytes of all names in a type table at most: bounds what hashing the types costs.
+const TABLE_BYTES_MAX: usize = 32 * 1024;
 /// Array dimensions of one field at most.
 const DIMENSIONS_MAX: usize = 4;
 /// Fields of the primary type at most, nested types written out: bounds the work of hashing.
@@ -55,6 +57,14 @@ pub(crate) fn parse(value: &Value, primary: &str) -> Result<Types, Refusal> {
     for (name, fields) in map {
         check_struct_name(name)?;
         types.insert(name.clone(), parse_fields(name, fields)?);
+    }
+    let bytes = |(name, fields): (&String, &Vec<Field>)| {
+        let fields = fields.iter().map(|field| field.name.len().saturating_add(field.text.len()));
+        fields.fold(name.len(), usize::saturating_add)
+    };
+    let found = types.iter().map(bytes).fold(0, usize::saturating_add);
+    if found > TABLE_BYTES_MAX {
+        return Err(Refusal::TooLong { found, max: TABLE_BYTES_MAX });
     }
     check_graph(&types, primary)?;
     Ok(types)

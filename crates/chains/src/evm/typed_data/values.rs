@@ -1,6 +1,6 @@
 //! Values of an EIP-712 message: one spelling per value on the way in, leaves in order on the way out.
 //!
-//! Spec: `docs/spec/chains.md`, EVM-712-3. The hashing library reads several spellings of a number or an address; what it
+//! Spec: `docs/spec/chains.md`, EVM-TYPED-3. The hashing library reads several spellings of a number or an address; what it
 //! might read otherwise than a wallet is refused here first. What is shown comes from the library's own values, the
 //! ones that it hashes.
 
@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// Leaves of one message at most.
 const LEAVES_MAX: usize = 4096;
+/// Bytes of one value's path at most: paths are written out once per leaf.
+const PATH_BYTES_MAX: usize = 512;
 
 /// Refuses fields that are missing or unknown and values with a second spelling.
 pub(crate) fn check_struct(
@@ -46,6 +48,9 @@ fn check_array(
     budget: &mut usize,
 ) -> Result<(), Refusal> {
     *budget = budget.checked_sub(1).ok_or_else(too_many)?;
+    if path.len() > PATH_BYTES_MAX {
+        return Err(Refusal::TooLong { found: path.len(), max: PATH_BYTES_MAX });
+    }
     let Some((outer, inner)) = dimensions.split_last() else {
         return match atomic(base) {
             Some(atomic) => check_atomic(atomic, path, value),
@@ -65,7 +70,7 @@ fn check_array(
     Ok(())
 }
 
-/// EVM-712-3: numbers as JSON integers or decimal text without leading zeros (unsigned also `0x` hex), bytes as `0x` hex,
+/// EVM-TYPED-3: numbers as JSON integers or decimal text without leading zeros (unsigned also `0x` hex), bytes as `0x` hex,
 /// addresses with the right checksum or in lower case.
 fn check_atomic(kind: Atomic, path: &str, value: &Value) -> Result<(), Refusal> {
     let text = value.as_str();
