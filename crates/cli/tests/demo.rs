@@ -1,0 +1,140 @@
+//! The demo from end to end: `outlast demo --exit --output json`, and its three signatures checked by libraries that
+//! had no part in making them: bitcoinconsensus (Bitcoin Core), libsecp256k1 and ed25519-dalek.
+
+use alloy_consensus::{SignableTransaction, TxEnvelope};
+use alloy_eips::eip2718::Decodable2718;
+use base64::Engine as _;
+use ed25519_dalek::{Signature, VerifyingKey};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use serde_json::Value;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+fn outlast(dir: &std::path::Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_outlast"))
+        .args(args)
+        .env_remove("OUTLAST_NODE")
+        .env_remove("OUTLAST_URL")
+        .env_remove("OUTLAST_TOKEN")
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command starts")
+}
+
+fn request<'a>(document: &'a Value, chain: &str) -> &'a Value {
+    let all = document["requests"].as_array().expect("requests");
+    all.iter().find(|entry| entry["chain"] == chain).expect("the chain's request")
+}
+
+fn raw(document: &Value, chain: &str) -> String {
+    request(document, chain)["request"]["signed"]["raw"].as_str().expect("raw").to_owned()
+}
+
+fn address(document: &Value, path: &str) -> String {
+    document["addresses"][path]["address"].as_str().expect("address").to_owned()
+}
+
+#[test]
+fn the_demo_makes_three_signatures_that_strangers_accept() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let since = Instant::now();
+    let out = outlast(temp.path(), &["demo", "--exit", "--output", "json"]);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(0), "{told}");
+    println!("the whole tour took {:?}", since.elapsed());
+    let document: Value = serde_json::from_slice(&out.stdout).expect("one JSON document");
+    assert_eq!(document["purpose"], "test");
+    assert_eq!(document["vault"]["purpose"], "test");
+    assert_eq!(document["vault"]["threshold"], 3);
+    assert_eq!(document["nodes"].as_array().map(Vec::len), Some(3));
+    check_ethereum(&document);
+    check_bitcoin(&document);
+    check_solana(&document);
+    check_verdicts(&document);
+    check_refusal(&document);
+    stale_and_clean(temp.path());
+}
+
+fn check_ethereum(document: &Value) {
+    let bytes = hex::decode(raw(document, "ethereum").trim_start_matches("0x")).expect("hex");
+    let envelope = TxEnvelope::decode_2718(&mut bytes.as_slice()).expect("a transaction");
+    let TxEnvelope::Eip1559(signed) = envelope else { panic!("not 1559") };
+    assert_eq!(signed.tx().chain_id, 31337);
+    assert_eq!(signed.tx().value.to_string(), "1500000000000000000");
+    let signature = signed.signature();
+    let rs = [signature.r().to_be_bytes::<32>(), signature.s().to_be_bytes::<32>()].concat();
+    let id = RecoveryId::from_i32(i32::from(signature.v())).expect("0 or 1");
+    let message = secp256k1::Message::from_digest(signed.tx().signature_hash().0);
+    let signature = RecoverableSignature::from_compact(&rs, id).expect("a signature");
+    let secp = secp256k1::Secp256k1::verification_only();
+    let key = secp.recover_ecdsa(&message, &signature).expect("a key").serialize_uncompressed();
+    let hash = alloy_primitives::keccak256(&key[1..]);
+    let sender = alloy_primitives::Address::from_slice(&hash[12..]).to_string();
+    assert!(sender.eq_ignore_ascii_case(&address(document, "m/44/60/0/0/0")), "{sender}");
+}
+
+/// Bitcoin Core's own consensus code, taproot included.
+fn check_bitcoin(document: &Value) {
+    let funding = request(document, "bitcoin")["funding"].as_str().expect("funding");
+    let funding: bitcoin::Transaction =
+        bitcoin::consensus::deserialize(&hex::decode(funding).expect("hex")).expect("funding");
+    let coin = &funding.output[0];
+    let spend = hex::decode(raw(document, "bitcoin")).expect("hex");
+    let transaction: bitcoin::Transaction =
+        bitcoin::consensus::deserialize(&spend).expect("a transaction");
+    assert_eq!(transaction.input[0].previous_output.txid, funding.compute_txid());
+    let script = coin.script_pubkey.as_bytes();
+    let value = coin.value.to_sat();
+    let spent = [bitcoinconsensus::Utxo {
+        script_pubkey: script.as_ptr(),
+        script_pubkey_len: u32::try_from(script.len()).expect("short"),
+        value: i64::try_from(value).expect("an amount"),
+    }];
+    let flags = bitcoinconsensus::VERIFY_ALL_PRE_TAPROOT | bitcoinconsensus::VERIFY_TAPROOT;
+    let verify = |bytes: &[u8]| {
+        bitcoinconsensus::verify_with_flags(script, value, bytes, Some(&spent), 0, flags)
+    };
+    assert_eq!(verify(&spend), Ok(()));
+    // The check can fail: another amount is another message.
+    let mut forged = transaction;
+    forged.output[0].value = bitcoin::Amount::from_sat(1);
+    assert!(verify(&bitcoin::consensus::serialize(&forged)).is_err());
+}
+
+fn check_solana(document: &Value) {
+    let text = raw(document, "solana");
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    assert_eq!(bytes[0], 1);
+    let (signature, message) = bytes[1..].split_at(64);
+    let payer: [u8; 32] =
+        bs58::decode(address(document, "m/44/501/0/0")).into_vec().unwrap().try_into().unwrap();
+    assert!(message.windows(32).any(|window| window == payer), "the payer is named");
+    let key = VerifyingKey::from_bytes(&payer).expect("a key");
+    let signature = Signature::from_slice(signature).expect("64 bytes");
+    assert!(key.verify_strict(message, &signature).is_ok());
+}
+
+/// Every node said yes by itself to each request.
+fn check_verdicts(document: &Value) {
+    for chain in ["ethereum", "bitcoin", "solana"] {
+        let verdicts =
+            request(document, chain)["request"]["verdicts"].as_array().expect("verdicts");
+        assert_eq!(verdicts.len(), 3, "{chain}: {verdicts:?}");
+        assert!(verdicts.iter().all(|v| v["verdict"] == "allowed"), "{chain}: {verdicts:?}");
+    }
+}
+
+fn check_refusal(document: &Value) {
+    assert_eq!(document["refusals"][0]["problem"]["code"], "fee_over_ceiling");
+}
+
+/// A second demo does not run over the first one, and `--clean` removes it.
+fn stale_and_clean(dir: &std::path::Path) {
+    let again = outlast(dir, &["demo", "--exit"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("stale_demo"));
+    let clean = outlast(dir, &["demo", "--clean"]);
+    assert_eq!(clean.status.code(), Some(0), "{}", String::from_utf8_lossy(&clean.stderr));
+    assert!(!dir.join("outlast-demo").exists());
+}
