@@ -1,16 +1,19 @@
 //! What the tests of this room share: seeded randomness and random access trees.
 
+use crate::dkg::Plan;
 use crate::shares::{VaultPublic, VaultShare};
 use crate::sharing::deal;
 use model::access::AccessTree;
+use model::card::NodeKey;
 use model::curve::{Curve, Ed25519, Secp256k1};
 use model::entropy::Entropy;
 use model::hd::{ChainCode, ExtendedKey};
-use model::ids::{Epoch, NodeId, Seat};
+use model::ids::{CeremonyId, Epoch, NodeId, Seat};
 use model::keys::{Purpose, VaultKeys};
+use model::secret::Secret;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// SHA-256 in counter mode: the same bytes for the same seed, for ever (vectors rest on it).
 pub struct SeededEntropy {
@@ -113,4 +116,32 @@ pub fn vault(seed: u64) -> (VaultPublic, Vec<VaultShare>) {
         ed25519: ed25519.commitments,
     };
     (public, shares.into())
+}
+
+/// A t-of-n committee over consecutive seats.
+pub fn committee(threshold: u16, range: core::ops::RangeInclusive<u16>) -> AccessTree {
+    AccessTree::committee(threshold, &range.map(Seat).collect::<Vec<_>>()).unwrap()
+}
+
+/// Two halves that must act together: 2-of-3 and 2-of-2.
+pub fn halves() -> AccessTree {
+    AccessTree::All(vec![committee(2, 1..=3), committee(2, 4..=5)])
+}
+
+/// A plan over `tree` with a node key for each seat.
+pub fn ceremony(tree: AccessTree, number: u8) -> (Plan, BTreeMap<Seat, NodeKey>) {
+    let key = |seat: Seat| {
+        let seed: [u8; 32] =
+            Sha256::digest([b"node key ", &seat.0.to_be_bytes()[..]].concat()).into();
+        (seat, NodeKey::new(Secret::new(seed)))
+    };
+    let keys: BTreeMap<Seat, NodeKey> = tree.seats().into_iter().map(key).collect();
+    let plan = Plan {
+        ceremony: CeremonyId([number; 32]),
+        purpose: Purpose::Test,
+        epoch: Epoch(1),
+        tree,
+        members: keys.iter().map(|(seat, key)| (*seat, key.id())).collect(),
+    };
+    (plan, keys)
 }
