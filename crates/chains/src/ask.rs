@@ -242,3 +242,93 @@ fn base58_32(field: &'static str, text: &str) -> Result<[u8; 32], Refusal> {
     let bytes = bs58::decode(text).into_vec().map_err(|_| invalid(field, reason))?;
     bytes.try_into().map_err(|_| invalid(field, reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::intent::{BitcoinNetwork, SolanaCluster};
+
+    const EVM: Network = Network::Evm(1);
+    const BITCOIN: Network = Network::Bitcoin(BitcoinNetwork::Regtest);
+    const SOLANA: Network = Network::Solana(SolanaCluster::Local);
+    const ADDRESS: &str = "0x3535353535353535353535353535353535353535";
+    const MINT: &str = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v";
+
+    fn send(to: &str, amount: Amount) -> AskView {
+        AskView::Send { to: to.to_owned(), amount }
+    }
+
+    fn token(source: Option<&str>, decimals: Option<u8>, place: &str) -> AskView {
+        AskView::SendToken {
+            token: place.to_owned(),
+            to: place.to_owned(),
+            amount: Amount::from_u64(5),
+            source: source.map(str::to_owned),
+            decimals,
+        }
+    }
+
+    fn raw(format: &str, bytes: &str) -> AskView {
+        AskView::Raw { format: format.to_owned(), bytes: bytes.to_owned() }
+    }
+
+    fn call(data: &str) -> AskView {
+        let to = Some(ADDRESS.to_owned());
+        AskView::Call { to, value: Amount::ZERO, data: data.to_owned(), gas_limit: None }
+    }
+
+    #[test]
+    fn each_ask_is_for_its_own_chain() {
+        let check = |network, ask: AskView, wanted: &str| {
+            let found = parse_ask(network, &ask).map_or_else(|e| e.code(), |_| "ok");
+            assert_eq!(found, wanted, "{network} {ask:?}");
+        };
+        let one = Amount::from_u64(1);
+        check(EVM, send(ADDRESS, Amount::MAX), "ok");
+        check(EVM, send(MINT, one), "invalid_field");
+        check(BITCOIN, send("bcrt1", one), "ok");
+        check(BITCOIN, send("bcrt1", Amount::MAX), "invalid_field");
+        check(SOLANA, send(MINT, one), "ok");
+        check(SOLANA, send(ADDRESS, one), "invalid_field");
+        check(SOLANA, send(MINT, Amount::MAX), "invalid_field");
+        check(SOLANA, send(&"1".repeat(100_000), one), "invalid_field");
+        check(EVM, token(None, None, ADDRESS), "ok");
+        check(EVM, token(Some(MINT), None, ADDRESS), "invalid_field");
+        check(EVM, token(None, Some(6), ADDRESS), "invalid_field");
+        check(SOLANA, token(Some(MINT), Some(6), MINT), "ok");
+        check(SOLANA, token(None, Some(6), MINT), "missing_field");
+        check(SOLANA, token(Some(MINT), None, MINT), "missing_field");
+        check(BITCOIN, token(None, None, "x"), "invalid_field");
+        check(EVM, call("0x00"), "ok");
+        check(EVM, call("0x0"), "invalid_field");
+        check(SOLANA, call("0x00"), "invalid_field");
+        check(EVM, raw("evm_message", "0x00"), "ok");
+        check(EVM, raw("psbt", "0x00"), "wrong_network");
+        check(BITCOIN, raw("psbt", "00"), "ok");
+        check(SOLANA, raw("evm_transaction", "00"), "wrong_network");
+        check(SOLANA, raw("solana_message", "AAAA"), "ok");
+        check(EVM, raw("digest", "00"), "invalid_field");
+    }
+
+    #[test]
+    fn bytes_have_the_spellings_of_their_format() {
+        let check = |kind, text: &str, wanted: Result<&[u8], &str>| {
+            let found = parse_raw(kind, text).map_err(|refusal| refusal.code());
+            assert_eq!(found.as_deref().map_err(|code| *code), wanted, "{text}");
+        };
+        check(RawKind::EvmTransaction, "0x0a0B", Ok(&[10, 11]));
+        check(RawKind::EvmTransaction, "0a0b", Ok(&[10, 11]));
+        check(RawKind::EvmTransaction, "CgsM", Err("invalid_field"));
+        check(RawKind::EvmMessage, "hello", Err("invalid_field"));
+        check(RawKind::Psbt, "cHNidP8=", Ok(b"psbt\xff"));
+        check(RawKind::Psbt, "70736274ff", Ok(b"psbt\xff"));
+        check(RawKind::Psbt, "cHNidP8", Err("invalid_field"));
+        check(RawKind::SolanaMessage, "-_-_", Err("invalid_field"));
+        check(RawKind::EvmTypedData, "{}", Ok(b"{}"));
+        let long = "00".repeat(TRANSACTION_BYTES_MAX + 1);
+        check(RawKind::EvmTransaction, &long, Err("too_long"));
+        check(RawKind::EvmTypedData, &long, Err("too_long"));
+        check(RawKind::Psbt, &"Q".repeat(TRANSACTION_BYTES_MAX * 2), Err("too_long"));
+        check(RawKind::Psbt, &"Q".repeat(TRANSACTION_BYTES_MAX * 4), Err("too_long"));
+    }
+}
