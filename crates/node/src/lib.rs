@@ -8,6 +8,7 @@ pub mod entropy;
 pub mod harden;
 pub mod home;
 pub mod peers;
+pub mod preflight;
 pub mod seal;
 mod sealed_box;
 pub mod store;
