@@ -240,6 +240,7 @@ impl Engine {
     }
 
     fn handle_tick(&mut self, entropy: &mut dyn Entropy) {
+        self.nudge_links();
         self.expire_sessions();
         self.expire_ceremonies();
         self.retry_requests(entropy);

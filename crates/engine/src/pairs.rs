@@ -146,6 +146,14 @@ impl Engine {
         }
     }
 
+    /// Repeats this end's word while the peer's is missing.
+    pub(crate) fn nudge_pair(&mut self, peer: NodeId) {
+        if let Some(Pair::Ready { state, epoch, confirmed: false, .. }) = self.pairs.get(&peer) {
+            let (epoch, mesh) = (*epoch, state.id());
+            self.send(peer, &Message::PairReady { epoch, mesh });
+        }
+    }
+
     /// Offers fresh state to accepted peers that have none, at most once per interval.
     pub(crate) fn offer_pairs(&mut self, entropy: &mut dyn Entropy) {
         let waiting: Vec<NodeId> = self

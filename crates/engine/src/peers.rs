@@ -9,6 +9,7 @@ use crate::journal::{Entry, bounded};
 use crate::message::{Hello, Message, PROTOCOL};
 use model::entropy::Entropy;
 use model::ids::{Incarnation, NodeId};
+use model::time::Timestamp;
 use model::wire::Wire;
 use std::collections::BTreeSet;
 use threshold::shares::VaultPublic;
@@ -22,7 +23,12 @@ pub(crate) struct Link {
     pub journal: (u64, [u8; 32]),
     /// It showed that its journal contains what was seen before.
     pub checked: bool,
+    /// When an open question was last repeated.
+    pub nudged: Timestamp,
 }
+
+/// Open questions are asked again after this, milliseconds: a frame may be lost with a link that lives.
+const NUDGE_MS: u64 = 2_000;
 
 impl Engine {
     /// A link came up.
@@ -46,6 +52,7 @@ impl Engine {
             incarnation: hello.incarnation,
             journal: (hello.length, hello.head),
             checked: false,
+            nudged: self.now,
         };
         self.links.insert(peer, link);
         self.held_by.remove(&peer);
@@ -78,6 +85,33 @@ impl Engine {
         let seen = self.state.peers.get(&peer).and_then(|p| p.seen);
         if link.checked && seen != Some(link.journal) {
             self.commit(Entry::PeerSeen(peer, link.journal.0, link.journal.1));
+        }
+    }
+
+    /// Repeats what a link still waits for.
+    pub(crate) fn nudge_links(&mut self) {
+        let now = self.now;
+        let due: Vec<NodeId> = self
+            .links
+            .iter_mut()
+            .filter(|(_, link)| now.ms_since(link.nudged) >= NUDGE_MS)
+            .map(|(peer, link)| {
+                link.nudged = now;
+                *peer
+            })
+            .collect();
+        for peer in due {
+            if self.is_accepted(peer) {
+                self.nudge_pair(peer);
+                self.tell_stored(peer);
+                self.tell_ceremonies(peer);
+                continue;
+            }
+            let state = self.state.peers.get(&peer);
+            let seen = state.filter(|p| p.held.is_none()).and_then(|p| p.seen);
+            if let Some((length, _)) = seen {
+                self.send(peer, &Message::HistoryAsk { length });
+            }
         }
     }
 

@@ -1,0 +1,112 @@
+//! The invariants that hold after every step of every world. Each is a function named after the rule it guards.
+
+use engine::{Commit, Entry, Message, Record};
+use model::ids::{RequestId, SessionId};
+use model::wire::Wire;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Sessions that a node decided durably: K3.
+    decided: BTreeSet<(usize, SessionId)>,
+    /// One-time commitments of first rounds, and the session they served: K2.
+    commitments: BTreeMap<Vec<u8>, (usize, SessionId, u16)>,
+    /// What a request uses up on chain, by request, as decided.
+    spends: BTreeMap<(RequestId, SessionId), Vec<String>>,
+    /// Who was signed for what is used up.
+    signed: BTreeMap<String, RequestId>,
+    /// Signatures by request and bytes, to see that one request has one outcome.
+    outcomes: BTreeMap<(RequestId, SessionId), Vec<Vec<u8>>>,
+    /// Signed requests.
+    pub signed_requests: BTreeSet<RequestId>,
+    /// Pairs stopped, by node.
+    pub pairs_stopped: u64,
+}
+
+impl Watch {
+    /// Takes a durable write in.
+    pub fn check_commit(&mut self, node: usize, commit: &Commit) {
+        for bytes in &commit.records {
+            let record = Record::from_bytes(bytes)
+                .unwrap_or_else(|error| panic!("node {node} wrote an unreadable record: {error}"));
+            match record.entry {
+                Entry::Decided { proposal, spends, .. } => {
+                    let session = proposal.session();
+                    self.decided.insert((node, session));
+                    self.spends.insert((proposal.request.id(), session), spends);
+                }
+                Entry::Signed { request, session, signatures } => {
+                    self.invariant_p4_one_signed_request_per_spend(request, session);
+                    let bytes = signatures.iter().map(Wire::to_bytes).collect();
+                    self.invariant_one_outcome_per_session(request, session, bytes);
+                    self.signed_requests.insert(request);
+                }
+                Entry::PairStopped(..) => {
+                    self.pairs_stopped = self.pairs_stopped.saturating_add(1);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes a frame in before it leaves.
+    pub fn check_send(&mut self, node: usize, bytes: &[u8]) {
+        let message = Message::from_bytes(bytes)
+            .unwrap_or_else(|error| panic!("node {node} sends what nobody can read: {error}"));
+        if let Message::Round { session, item, round, bytes } = message {
+            self.invariant_k3_no_share_leaves_before_its_decision_is_durable(node, session);
+            if round == 1 {
+                self.invariant_k2_a_one_time_scalar_serves_one_message(node, session, item, &bytes);
+            }
+        }
+    }
+
+    fn invariant_k3_no_share_leaves_before_its_decision_is_durable(
+        &self,
+        node: usize,
+        session: SessionId,
+    ) {
+        assert!(
+            self.decided.contains(&(node, session)),
+            "K3: node {node} sends in session {session} without a durable decision"
+        );
+    }
+
+    /// The last 64 bytes of a first-round message end in the one-time commitment (FROST: both nonce commitments; ECDSA: the
+    /// OT message, fresh as well): they never serve two sessions.
+    fn invariant_k2_a_one_time_scalar_serves_one_message(
+        &mut self,
+        node: usize,
+        session: SessionId,
+        item: u16,
+        bytes: &[u8],
+    ) {
+        let tail = bytes.len().saturating_sub(64);
+        let tail = bytes.get(tail..).unwrap_or_default().to_vec();
+        let use_now = (node, session, item);
+        let before = self.commitments.entry(tail).or_insert(use_now);
+        assert_eq!(*before, use_now, "K2: node {node} uses a one-time commitment twice");
+    }
+
+    fn invariant_p4_one_signed_request_per_spend(
+        &mut self,
+        request: RequestId,
+        session: SessionId,
+    ) {
+        for spend in self.spends.get(&(request, session)).into_iter().flatten() {
+            let holder = self.signed.entry(spend.clone()).or_insert(request);
+            assert_eq!(*holder, request, "two requests were signed for {spend}");
+        }
+    }
+
+    fn invariant_one_outcome_per_session(
+        &mut self,
+        request: RequestId,
+        session: SessionId,
+        signatures: Vec<Vec<u8>>,
+    ) {
+        let before = self.outcomes.entry((request, session)).or_insert_with(|| signatures.clone());
+        assert_eq!(*before, signatures, "nodes hold different signatures of one session");
+    }
+}
