@@ -117,12 +117,11 @@ fn evaluate<C: Curve>(
             (1u64..)
                 .zip(children)
                 .map(|(at, _)| {
-                    let x = C::scalar_from_u64(at);
                     // Horner from the highest coefficient down to the gate's value.
                     let above = higher
                         .iter()
                         .rev()
-                        .fold(C::identity(), |acc, coefficient| C::mul(&(acc + *coefficient), &x));
+                        .fold(C::identity(), |acc, coefficient| times::<C>(acc + *coefficient, at));
                     above + value
                 })
                 .collect()
@@ -137,10 +136,27 @@ fn evaluate<C: Curve>(
     found
 }
 
+/// `n` times `point` by doubling and adding: both are public, and `n` is a position, so a handful of steps.
+fn times<C: Curve>(point: C::Point, n: u64) -> C::Point {
+    let bits = u64::BITS.saturating_sub(n.leading_zeros());
+    (0..bits).rev().fold(C::identity(), |acc, bit| {
+        let doubled = acc + acc;
+        if (n >> bit) & 1 == 1 { doubled + point } else { doubled }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::curve::Secp256k1 as C;
+
+    #[test]
+    fn doubling_and_adding_is_multiplication_by_a_position() {
+        let point = C::mul_base(&C::scalar_from_u64(11));
+        for n in (0..70).chain([u64::MAX]) {
+            assert_eq!(times::<C>(point, n), C::mul(&point, &C::scalar_from_u64(n)));
+        }
+    }
 
     #[test]
     fn a_commitment_to_a_higher_degree_cannot_be_written() {

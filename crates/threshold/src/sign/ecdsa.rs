@@ -181,21 +181,9 @@ impl Member {
         let (first, second) = rs.split_at_mut(32);
         first.copy_from_slice(&Secp256k1::scalar_to_bytes(r));
         second.copy_from_slice(&Secp256k1::scalar_to_bytes(&s));
-        let recovery_id = self.recovery_id(&rs).ok_or_else(invalid)?;
-        Ok(Signature::Ecdsa { rs, recovery_id })
-    }
-
-    /// The id under which libsecp256k1 recovers our key; `None` also for the ids 2 and 3 (probability below 2^-127).
-    fn recovery_id(&self, rs: &[u8; 64]) -> Option<u8> {
-        let secp = secp256k1::Secp256k1::verification_only();
-        let message = secp256k1::Message::from_digest(self.data.message_hash);
         let key = Secp256k1::point_to_bytes(&self.key.point);
-        (0u8..2).find(|id| {
-            RecoveryId::from_i32(i32::from(*id))
-                .and_then(|id| RecoverableSignature::from_compact(rs, id))
-                .and_then(|signature| secp.recover_ecdsa(&message, &signature))
-                .is_ok_and(|found| found.serialize()[..] == key[..])
-        })
+        let recovery_id = recovery_id(&rs, self.data.message_hash, &key).ok_or_else(invalid)?;
+        Ok(Signature::Ecdsa { rs, recovery_id })
     }
 
     fn seat(&self, index: PartyIndex) -> Result<Seat, SignError> {
@@ -289,6 +277,18 @@ impl Member {
         };
         SignError::Misbehaved { culprit, pair: false, reason }
     }
+}
+
+/// The id under which libsecp256k1 recovers `key`; `None` also for the ids 2 and 3 (probability below 2^-127).
+pub(super) fn recovery_id(rs: &[u8; 64], digest: [u8; 32], key: &[u8]) -> Option<u8> {
+    let secp = secp256k1::Secp256k1::verification_only();
+    let message = secp256k1::Message::from_digest(digest);
+    (0u8..2).find(|id| {
+        RecoveryId::from_i32(i32::from(*id))
+            .and_then(|id| RecoverableSignature::from_compact(rs, id))
+            .and_then(|signature| secp.recover_ecdsa(&message, &signature))
+            .is_ok_and(|found| found.serialize()[..] == *key)
+    })
 }
 
 fn party_index(key: &QuorumKey<Secp256k1>, seat: Seat) -> Result<PartyIndex, SignError> {

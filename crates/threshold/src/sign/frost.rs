@@ -64,6 +64,8 @@ pub(crate) struct Frost<S: Suite> {
 /// What stays the same through the rounds.
 struct Member<S: Suite> {
     key: QuorumKey<S::Curve>,
+    /// The crate's view of our share; wiped by the crate when dropped.
+    package: KeyPackage<S>,
     context: [u8; 32],
     message: Vec<u8>,
 }
@@ -91,12 +93,12 @@ impl<S: Suite> Frost<S> {
         message: &[u8],
         entropy: &mut dyn Entropy,
     ) -> Result<(Self, Bodies), SignError> {
-        let member = Member { key, context, message: message.to_vec() };
-        let share = member.signing_share()?;
+        let package = key_package::<S>(&key)?;
+        let member = Member { key, package, context, message: message.to_vec() };
         // SIGN-5: the nonce is made after the message is known.
         let mine = Secret::new(S::Curve::scalar_to_bytes(member.key.mine.expose()));
         let mut hedged = Hedged::new(mine.expose(), &context, entropy);
-        let (nonces, commitments) = round1::commit(&share, &mut hedged);
+        let (nonces, commitments) = round1::commit(member.package.signing_share(), &mut hedged);
         let bodies = member.for_others(&write_commitments(&commitments)?);
         Ok((Self { member, stage: Stage::Committed(Box::new(nonces)) }, bodies))
     }
@@ -146,10 +148,9 @@ impl<S: Suite> Member<S> {
             .map(|(seat, commitments)| Ok((self.identifier(seat)?, commitments)))
             .collect::<Result<_, SignError>>()?;
         let package = SigningPackage::new(by_identifier, &self.message);
-        let key_package = self.key_package()?;
         // SIGN-6: the only use of these nonces; they are dropped with this call.
         let signed = guarded("frost sign", move || {
-            round2::sign(&package, &nonces, &key_package).map(|share| (package, share))
+            round2::sign(&package, &nonces, &self.package).map(|share| (package, share))
         });
         let (package, share) = signed.map_err(panicked)?.map_err(|error| self.named(&error))?;
         let mut body = hash.to_vec();
@@ -173,7 +174,7 @@ impl<S: Suite> Member<S> {
             return Err(SignError::by_somebody(Reason::Package));
         }
         let package = &mine.package;
-        let whole = PublicKeyPackage::new(BTreeMap::new(), self.verifying_key()?, None);
+        let whole = PublicKeyPackage::new(BTreeMap::new(), *self.package.verifying_key(), None);
         let sum = guarded("frost aggregate", || {
             aggregate_custom(package, &shares, &whole, CheaterDetection::Disabled)
         });
@@ -194,7 +195,7 @@ impl<S: Suite> Member<S> {
             .seats()
             .map(|seat| Ok((self.identifier(seat)?, self.verifying_share(seat)?)))
             .collect::<Result<_, SignError>>()?;
-        let keys = PublicKeyPackage::new(verifying, self.verifying_key()?, None);
+        let keys = PublicKeyPackage::new(verifying, *self.package.verifying_key(), None);
         let judged = guarded("frost cheater", || {
             aggregate_custom(package, shares, &keys, CheaterDetection::FirstCheater)
         });
@@ -205,43 +206,18 @@ impl<S: Suite> Member<S> {
     }
 
     fn identifier(&self, seat: Seat) -> Result<Identifier<S>, SignError> {
-        let number = self.key.number(seat).ok_or(SignError::Bug("a member has no number"))?;
-        Identifier::try_from(u16::from(number))
-            .map_err(|_| SignError::Bug("a member's number is no identifier"))
-    }
-
-    fn signing_share(&self) -> Result<SigningShare<S>, SignError> {
-        let value = self.key.polynomial_share().ok_or(SignError::Bug("a member has no number"))?;
-        let bytes = Secret::new(S::Curve::scalar_to_bytes(value.expose()));
-        SigningShare::deserialize(bytes.expose())
-            .map_err(|_| SignError::Bug("an additive share is no scalar of the suite"))
-    }
-
-    fn verifying_key(&self) -> Result<VerifyingKey<S>, SignError> {
-        VerifyingKey::deserialize(&S::Curve::point_to_bytes(&self.key.point))
-            .map_err(|_| SignError::Bug("the key is no point of the suite"))
+        identifier::<S>(&self.key, seat)
     }
 
     /// Public value of a member's polynomial share, from the vault's commitments.
     fn verifying_share(&self, seat: Seat) -> Result<VerifyingShare<S>, SignError> {
         let point = self.key.public_additive(seat).and_then(|additive| {
-            let lagrange = self.key.lagrange(self.key.number(seat)?)?;
-            Some(S::Curve::mul(&additive, &S::Curve::invert(&lagrange)?))
+            let factor = self.key.over_lagrange(self.key.number(seat)?)?;
+            Some(S::Curve::mul(&additive, &factor))
         });
         let point = point.ok_or(SignError::Bug("a member has no public share"))?;
         VerifyingShare::deserialize(&S::Curve::point_to_bytes(&point))
             .map_err(|_| SignError::Bug("a public share is no point of the suite"))
-    }
-
-    fn key_package(&self) -> Result<KeyPackage<S>, SignError> {
-        let share = self.signing_share()?;
-        Ok(KeyPackage::new(
-            self.identifier(self.key.me)?,
-            share,
-            VerifyingShare::from(share),
-            self.verifying_key()?,
-            u16::from(self.key.size()),
-        ))
     }
 
     fn for_others(&self, body: &[u8]) -> Bodies {
@@ -269,6 +245,29 @@ impl<S: Suite> Member<S> {
     }
 }
 
+fn identifier<S: Suite>(key: &QuorumKey<S::Curve>, seat: Seat) -> Result<Identifier<S>, SignError> {
+    let number = key.number(seat).ok_or(SignError::Bug("a member has no number"))?;
+    Identifier::try_from(u16::from(number))
+        .map_err(|_| SignError::Bug("a member's number is no identifier"))
+}
+
+/// Our additive share as the crate wants it: a point of a polynomial over the quorum's numbers.
+fn key_package<S: Suite>(key: &QuorumKey<S::Curve>) -> Result<KeyPackage<S>, SignError> {
+    let value = key.polynomial_share().ok_or(SignError::Bug("a member has no number"))?;
+    let bytes = Secret::new(S::Curve::scalar_to_bytes(value.expose()));
+    let share = SigningShare::deserialize(bytes.expose())
+        .map_err(|_| SignError::Bug("an additive share is no scalar of the suite"))?;
+    let verifying_key = VerifyingKey::deserialize(&S::Curve::point_to_bytes(&key.point))
+        .map_err(|_| SignError::Bug("the key is no point of the suite"))?;
+    Ok(KeyPackage::new(
+        identifier::<S>(key, key.me)?,
+        share,
+        VerifyingShare::from(share),
+        verifying_key,
+        u16::from(key.size()),
+    ))
+}
+
 fn panicked(step: &'static str) -> SignError {
     SignError::by_somebody(Reason::Panicked(step))
 }
@@ -290,11 +289,10 @@ fn read_commitments<S: Suite>(body: &[u8]) -> Result<SigningCommitments<S>, Reas
     let point = S::Curve::POINT_BYTES;
     exact(body, point.saturating_mul(2))?;
     let (hiding, binding) = body.split_at(point);
+    // Both crates decode strictly: canonical, in the prime-order group, not the identity (tested in negative.rs).
     let read = |bytes: &[u8]| {
-        // Our decoding is the stricter one: canonical, in the prime-order group, not the identity.
-        S::Curve::point_from_bytes(bytes)
-            .and_then(|_| NonceCommitment::<S>::deserialize(bytes).ok())
-            .ok_or(Reason::Malformed(WireError::Range("nonce commitment")))
+        NonceCommitment::<S>::deserialize(bytes)
+            .map_err(|_| Reason::Malformed(WireError::Range("nonce commitment")))
     };
     Ok(SigningCommitments::new(read(hiding)?, read(binding)?))
 }

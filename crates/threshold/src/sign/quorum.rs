@@ -81,10 +81,10 @@ impl<C: Curve> QuorumKey<C> {
         Some(if first { signed + C::mul_base(&self.adjustment.add) } else { signed })
     }
 
-    /// Lagrange coefficient at zero of member `number` over the numbers 1, 2, … of the quorum.
+    /// One over the Lagrange coefficient at zero of member `number` over the numbers 1, 2, … of the quorum.
     ///
-    /// The engines multiply by it; dividing our additive share by it makes the two agree.
-    pub(crate) fn lagrange(&self, number: u8) -> Option<C::Scalar> {
+    /// The engines multiply by the coefficient; our additive share times this makes the two agree.
+    pub(crate) fn over_lagrange(&self, number: u8) -> Option<C::Scalar> {
         let x = C::scalar_from_u64(u64::from(number));
         let (mut above, mut below) = (C::one(), C::one());
         for other in (1..=self.size()).filter(|other| *other != number) {
@@ -92,13 +92,13 @@ impl<C: Curve> QuorumKey<C> {
             above = above * o;
             below = below * (o - x);
         }
-        C::invert(&below).map(|inverse| above * inverse)
+        C::invert(&above).map(|inverse| below * inverse)
     }
 
     /// Our additive share as the value of a polynomial at our number.
     pub(crate) fn polynomial_share(&self) -> Option<Secret<C::Scalar>> {
-        let inverse = C::invert(&self.lagrange(self.number(self.me)?)?)?;
-        Some(Secret::new(*self.mine.expose() * inverse))
+        let factor = self.over_lagrange(self.number(self.me)?)?;
+        Some(Secret::new(*self.mine.expose() * factor))
     }
 }
 
