@@ -3,6 +3,8 @@
 //! One second by default; `OUTLAST_FUZZ_SECS` makes it longer. The seed is printed when a promise breaks.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chains::fuzz;

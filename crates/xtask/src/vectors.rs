@@ -6,10 +6,8 @@ use crate::shell::{self, Failure, Workspace};
 const BLESS: &str = "OUTLAST_BLESS";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    let arguments = ["test", "--release", "--locked", "--workspace", "--"];
-    let mut command = workspace.cargo(&arguments);
-    command.args(["vectors", "snapshot"]).env(BLESS, "1");
-    shell::run(&mut command)?;
+    let arguments = ["test", "--release", "--locked", "--workspace", "--tests", "--no-fail-fast"];
+    shell::run(workspace.cargo(&arguments).env(BLESS, "1"))?;
     shell::run(workspace.command("git").args(["status", "--short"]))?;
     println!(
         "read each change before you commit it: a vector is a promise to other implementations"
