@@ -79,7 +79,8 @@ impl Drop for Draft {
             return;
         }
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "an unfinished directory stays behind");
+            let path = self.path.display();
+            tracing::warn!(%error, %path, "an unfinished directory stays behind");
         }
     }
 }

@@ -58,6 +58,14 @@ struct SealedFile {
     node_seed: String,
 }
 
+impl SealedFile {
+    fn to_text(&self) -> Result<String, HomeError> {
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| HomeError::Malformed(SEALED, error.to_string()))?;
+        Ok(line(&text))
+    }
+}
+
 /// The opened keys of a node.
 #[derive(Debug)]
 pub struct Unsealed {
@@ -127,6 +135,18 @@ impl Home {
             return Err(HomeError::SeedTampered);
         }
         Ok(Unsealed { node_key, data_key })
+    }
+
+    /// Puts the data key under another seal. The key stays the same, so an old copy of `sealed.json` still opens with
+    /// the old seal: destroy such copies.
+    pub fn reseal(&mut self, unsealed: &Unsealed, seal: &SealWith) -> Result<(), HomeError> {
+        let node = self.sealed.node;
+        let bounds = Bounds { node, scratch: &self.dir, test_home: self.settings.test_home };
+        let data_key = Wrapped::wrap(seal, bounds, &unsealed.data_key)?;
+        let sealed = SealedFile { data_key, ..self.sealed.clone() };
+        files::replace_private(&self.dir, SEALED, &sealed.to_text()?)?;
+        self.sealed = sealed;
+        Ok(())
     }
 
     /// Opens the store under the opened data key.
@@ -205,14 +225,12 @@ fn write_all(dir: &Path, options: &InitOptions) -> Result<NodeCard, HomeError> {
         .ok_or(HomeError::SeedTampered)?;
     let sealed =
         SealedFile { version: 1, node, data_key: wrapped, node_seed: hex::encode(node_seed) };
-    let sealed = serde_json::to_string_pretty(&sealed)
-        .map_err(|error| HomeError::Malformed(SEALED, error.to_string()))?;
     let card = sign_card(&node_key, settings);
     let token = fresh_key();
     let token = Secret::new(line(&hex::encode(token.expose())));
     files::write_private(dir, SETTINGS, &settings.to_toml())?;
     files::write_private(dir, CARD, &line(&card.to_text()))?;
-    files::write_private(dir, SEALED, &line(&sealed))?;
+    files::write_private(dir, SEALED, &sealed.to_text()?)?;
     files::write_private(dir, TOKEN, token.expose())?;
     files::write_private(dir, LOCK, "")?;
     Ok(card)

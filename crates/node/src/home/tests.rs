@@ -158,6 +158,22 @@ fn a_changed_endpoint_gives_a_new_card() {
 }
 
 #[test]
+fn another_seal_opens_the_same_keys() {
+    let (_parent, dir, card) = made();
+    let mut home = Home::open(&dir).unwrap();
+    let unsealed = home.unseal(Some(&phrase("open sesame"))).unwrap();
+    home.open_store(&unsealed).unwrap();
+    let (passphrase, cost) = (phrase("new words"), PassphraseCost::TEST);
+    home.reseal(&unsealed, &SealWith::Passphrase { passphrase, cost }).unwrap();
+    drop(home);
+    let home = Home::open(&dir).unwrap();
+    assert_eq!(code(home.unseal(Some(&phrase("open sesame")))), "wrong_passphrase");
+    let unsealed = home.unseal(Some(&phrase("new words"))).unwrap();
+    assert_eq!(unsealed.node_key.id(), card.node);
+    home.open_store(&unsealed).unwrap();
+}
+
+#[test]
 fn settings_read_back_whatever_they_hold() {
     let mut wide = settings();
     wide.advertise.clear();

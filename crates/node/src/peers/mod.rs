@@ -1,7 +1,7 @@
 //! Links to the other nodes: one TLS 1.3 connection per pair, raw Ed25519 keys on both sides, bounded everywhere.
 //!
 //! Spec: RFC 8446, RFC 7250, X25519MLKEM768 as the only key exchange, ALPN `outlast-peer/1`. After the handshake the
-//! node that was dialled greets first; then both greet, judge ([`table`]) and admit; only then is a link *up*.
+//! node that was dialled greets first; then both greet, judge (`table`) and admit; only then is a link *up*.
 //!
 //! Invariants: only keys that the operator imported get past the handshake; at most one link per peer is up; a link's
 //! `Up` comes before its frames and its `Down` after them, and before the next `Up`; a peer that is silent, slow,

@@ -116,9 +116,14 @@ struct Rogue {
 
 impl Rogue {
     async fn connect(identity: Identity, node: &Node) -> std::io::Result<Self> {
-        let connector = TlsConnector::from(identity.client(node.id).unwrap());
+        let config = identity.client(node.id).unwrap();
+        Self::connect_with(Arc::unwrap_or_clone(config), node).await
+    }
+
+    async fn connect_with(config: rustls::ClientConfig, node: &Node) -> std::io::Result<Self> {
         let stream = TcpStream::connect(node.endpoint()).await?;
         let name = ServerName::try_from("outlast-peer").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
         connector.connect(name, stream).await.map(|stream| Self { stream })
     }
 
@@ -215,6 +220,27 @@ async fn a_classical_key_exchange_is_refused_by_name() {
     let outcome = Rogue::connect(Identity::classical_for_tests(&key(2)), &a).await;
     assert!(outcome.is_err());
     a.until_counted("no_common_key_exchange").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_hybrid_tls_1_3_and_speaks_no_other_protocol() {
+    let a = start(1).await;
+    a.links.trust(key(2).id(), "").unwrap();
+    let rogue = Rogue::admitted(2, 2, &a).await;
+    let session = rogue.stream.get_ref().1;
+    let group = session.negotiated_key_exchange_group().map(|group| group.name());
+    assert_eq!(group, Some(rustls::NamedGroup::X25519MLKEM768));
+    assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+    for protocols in [vec![], vec![b"outlast-peer/0".to_vec()]] {
+        let config = Identity::new(&key(2)).unwrap().client(a.id).unwrap();
+        let mut config = Arc::unwrap_or_clone(config);
+        config.alpn_protocols = protocols;
+        // Without a name the handshake passes; then the link must be ended before any greeting.
+        if let Ok(mut rogue) = Rogue::connect_with(config, &a).await {
+            assert!(rogue.read().await.is_err());
+        }
+    }
+    a.until("both", |links| links.counters().get("other_protocol") == Some(&2)).await;
 }
 
 /// Goal: each kind of misbehaviour is named and costs its own link only. Method: a trusted key misbehaves beside an

@@ -122,7 +122,8 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "scratch files of the TPM stay behind");
+            let path = self.0.display();
+            tracing::warn!(%error, %path, "scratch files of the TPM stay behind");
         }
     }
 }
