@@ -5,6 +5,7 @@ use model::limits::TEXT_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Public settings of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Settings {
     pub advertise: String,
     /// Where the HTTP API is heard.
     pub api_listen: SocketAddr,
+    /// TLS of the API; needed where it is not heard on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_tls: Option<ApiTlsSettings>,
     /// Say yes to every ceremony of a `test` vault without asking: for demos and tests.
     #[serde(default)]
     pub auto_join_test_vaults: bool,
@@ -34,6 +38,19 @@ pub struct Settings {
     /// Bounds of the store.
     #[serde(default)]
     pub store: StoreSettings,
+}
+
+/// TLS of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiTlsSettings {
+    /// Certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+    /// CA of client certificates, PEM; a verified one acts as a service key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// What is logged and how.
@@ -101,6 +118,7 @@ impl Settings {
             listen,
             advertise: advertise.to_owned(),
             api_listen: api,
+            api_tls: None,
             auto_join_test_vaults: false,
             test_home: false,
             logging: Logging::default(),
@@ -145,7 +163,7 @@ impl Settings {
              # Where peers are heard, and where they dial (empty: this node only dials).\n\
              listen = {}\n\
              advertise = {}\n\
-             # Where the HTTP API is heard. Keep it on loopback unless a proxy with TLS stands in front.\n\
+             # Where the HTTP API is heard. Off loopback it needs [api_tls] with cert, key and perhaps client_ca.\n\
              api_listen = {}\n\
              # Say yes to every ceremony of a test vault without asking.\n\
              auto_join_test_vaults = {}\n\

@@ -1,0 +1,165 @@
+//! The listener: bounded connections, bounded headers, slow callers cut off, a clean end.
+//!
+//! Plain HTTP on loopback only; anything else needs TLS, or the node does not start.
+
+use super::extract::TlsCaller;
+use super::tls::ApiTls;
+use crate::metrics::Metrics;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Connections at one time.
+const CONNECTIONS_MAX: usize = 1024;
+/// A caller's request head must be there within this time (slowloris); also how long an idle connection is kept.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// A TLS handshake takes at most this long.
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Bytes of a request head at most.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Header lines at most.
+const HEADERS_MAX: usize = 64;
+/// Pause after the operating system gave no connection (too many open files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the API does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Tokens would cross a network in clear.
+    #[error(
+        "[api] listen = \"{0}\" is not loopback; set [api] tls_cert and tls_key, or listen on 127.0.0.1"
+    )]
+    PlainOutside(SocketAddr),
+    /// The operating system refuses.
+    #[error("the API cannot listen on {0}")]
+    Bind(SocketAddr, #[source] std::io::Error),
+}
+
+impl ListenError {
+    /// Stable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PlainOutside(_) => "api_plain_outside",
+            Self::Bind(..) => "api_listen",
+        }
+    }
+}
+
+/// A bound listener, ready to serve.
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<ApiTls>,
+    address: SocketAddr,
+}
+
+impl core::fmt::Debug for Server {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Server({}, tls: {})", self.address, self.tls.is_some())
+    }
+}
+
+/// Binds the API's address.
+pub async fn bind(address: SocketAddr, tls: Option<ApiTls>) -> Result<Server, ListenError> {
+    if tls.is_none() && !address.ip().is_loopback() {
+        return Err(ListenError::PlainOutside(address));
+    }
+    let failed = |error| ListenError::Bind(address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Server { listener, tls, address })
+}
+
+impl Server {
+    /// Where it listens; the port is real also where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` turns true, then lets answers under way finish for at most `grace`.
+    pub async fn run(
+        self,
+        router: Router,
+        metrics: Arc<Metrics>,
+        mut stop: watch::Receiver<bool>,
+        grace: Duration,
+    ) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stopped(&mut stop) => break,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            // A full house closes the door at once instead of letting callers wait for their own time-out.
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                metrics.connection_shed();
+                continue;
+            };
+            let (router, tls, stop) = (router.clone(), self.tls.clone(), stop.clone());
+            tokio::spawn(async move {
+                serve(stream, tls, router, stop).await;
+                drop(place);
+            });
+        }
+        drop(self.listener);
+        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        let _out_of_time = tokio::time::timeout(grace, places.acquire_many(all)).await;
+    }
+}
+
+/// Resolves once the node stops (or whoever would say so is gone).
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _nobody_to_say = stop.wait_for(|stop| *stop).await;
+}
+
+async fn serve(
+    stream: TcpStream,
+    tls: Option<ApiTls>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
+    let _best_effort = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return speak(stream, router, stop).await;
+    };
+    let handshake = tokio::time::timeout(HANDSHAKE_TIME_MAX, tls.accept(stream));
+    if let Ok(Ok((stream, caller))) = handshake.await {
+        let router = match caller {
+            Some(key) => router.layer(Extension(TlsCaller(key))),
+            None => router,
+        };
+        speak(stream, router, stop).await;
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    tokio::select! {
+        _ended = connection.as_mut() => {}
+        () = stopped(&mut stop) => {
+            // Finishes the answer under way, takes no further request on this connection.
+            connection.as_mut().graceful_shutdown();
+            let _ended = connection.await;
+        }
+    }
+}

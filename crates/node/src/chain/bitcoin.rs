@@ -1,0 +1,228 @@
+//! Bitcoin Core: coins of an account, their whole transactions, and a fee.
+//!
+//! Coins come from `scantxoutset` (no wallet, no index needed); a coin that an unconfirmed transaction spends is left
+//! out (`gettxout` with the mempool). Each coin's whole transaction is fetched from its block, so that signers compute
+//! its amount. Largest coins first.
+
+use super::{ChainCallError, Client};
+use engine::{Facts, FactsQuery};
+use model::limits::ITEMS_PER_REQUEST_MAX;
+use model::request::Coin;
+use serde_json::{Value, json};
+
+/// Child numbers that are looked at on each chain.
+const RANGE: u32 = 1000;
+/// Satoshi per virtual byte where the node knows no better.
+const FEE_RATE_DEFAULT: u64 = 2;
+/// Blocks until confirmation that the fee aims at.
+const FEE_TARGET: u32 = 6;
+/// Virtual bytes of one input: a P2WPKH one, the larger of the two kinds that are spent here.
+const INPUT_VBYTES: u64 = 68;
+/// Virtual bytes of head, two outputs of the longest common kind and change.
+const BASE_VBYTES: u64 = 11 + 3 * 43;
+
+struct Found {
+    txid: String,
+    vout: u32,
+    satoshi: u64,
+    height: u64,
+    child: (u32, u32),
+}
+
+/// Asks one node for coins that cover the query and the fee that they cost.
+pub fn facts(client: &Client, query: &FactsQuery) -> Result<Facts, ChainCallError> {
+    let receive = query.from.split('#').next().unwrap_or_default();
+    let change = receive.replacen("/0/*", "/1/*", 1);
+    let objects = json!([{ "desc": receive, "range": RANGE }, { "desc": change, "range": RANGE }]);
+    let scan = client.call("scantxoutset", &json!(["start", objects]))?;
+    let shape = || ChainCallError::Shape("scantxoutset");
+    let unspents = scan.get("unspents").and_then(Value::as_array).ok_or_else(shape)?;
+    let mut found: Vec<Found> =
+        unspents.iter().map(|coin| read_coin(coin).ok_or_else(shape)).collect::<Result<_, _>>()?;
+    let change = found.iter().filter(|coin| coin.child.0 == 1).map(|coin| coin.child.1).max();
+    let change = change.map_or(0, |number| number.saturating_add(1));
+    found.sort_by(|a, b| b.satoshi.cmp(&a.satoshi).then_with(|| a.txid.cmp(&b.txid)));
+    let rate = fee_rate(client)?;
+    let (coins, fee) = select(client, found, query.satoshi, rate)?;
+    Ok(Facts::Bitcoin { coins, fee, change })
+}
+
+fn select(
+    client: &Client,
+    found: Vec<Found>,
+    satoshi: u64,
+    rate: u64,
+) -> Result<(Vec<Coin>, u64), ChainCallError> {
+    let mut coins = Vec::new();
+    let (mut sum, mut fee) = (0u64, rate.saturating_mul(BASE_VBYTES));
+    for coin in found.into_iter().filter(|coin| coin.satoshi > rate.saturating_mul(INPUT_VBYTES)) {
+        if (sum >= satoshi.saturating_add(fee) && !coins.is_empty())
+            || coins.len() >= ITEMS_PER_REQUEST_MAX
+        {
+            break;
+        }
+        if client.call("gettxout", &json!([coin.txid, coin.vout, true]))?.is_null() {
+            continue;
+        }
+        coins.push(Coin {
+            transaction: whole_transaction(client, &coin)?,
+            vout: coin.vout,
+            child: coin.child,
+        });
+        sum = sum.saturating_add(coin.satoshi);
+        fee = fee.saturating_add(rate.saturating_mul(INPUT_VBYTES));
+    }
+    if sum < satoshi.saturating_add(fee) || coins.is_empty() {
+        let message = format!(
+            "the account's confirmed coins are worth {sum} satoshi; {satoshi} and a fee of {fee} are needed"
+        );
+        let method = "scantxoutset".to_owned();
+        return Err(ChainCallError::Refused { method, code: -6, message, data: None });
+    }
+    Ok((coins, fee))
+}
+
+fn whole_transaction(client: &Client, coin: &Found) -> Result<Vec<u8>, ChainCallError> {
+    let block = client.call("getblockhash", &json!([coin.height]))?;
+    let text = client.call("getrawtransaction", &json!([coin.txid, false, block]))?;
+    let bytes = text.as_str().and_then(|text| hex::decode(text).ok());
+    bytes.ok_or(ChainCallError::Shape("getrawtransaction"))
+}
+
+/// Satoshi per virtual byte, rounded up, at least one.
+fn fee_rate(client: &Client) -> Result<u64, ChainCallError> {
+    let answer = match client.call("estimatesmartfee", &json!([FEE_TARGET])) {
+        Ok(answer) => answer,
+        Err(ChainCallError::Refused { .. }) => return Ok(FEE_RATE_DEFAULT),
+        Err(error) => return Err(error),
+    };
+    let per_kvb = answer.get("feerate").and_then(satoshi);
+    Ok(per_kvb.map_or(FEE_RATE_DEFAULT, |rate| rate.div_ceil(1000).max(1)))
+}
+
+fn read_coin(coin: &Value) -> Option<Found> {
+    Some(Found {
+        txid: coin.get("txid")?.as_str()?.to_owned(),
+        vout: coin.get("vout")?.as_u64()?.try_into().ok()?,
+        satoshi: satoshi(coin.get("amount")?)?,
+        height: coin.get("height")?.as_u64()?,
+        child: child(coin.get("desc")?.as_str()?)?,
+    })
+}
+
+/// The last two numbers of the key origin, `…[d34db33f/86/0/0/1/5]…`: chain and number below the account.
+fn child(descriptor: &str) -> Option<(u32, u32)> {
+    let origin = descriptor.split_once('[')?.1.split_once(']')?.0;
+    let mut parts = origin.rsplit('/');
+    let number = parts.next()?.parse().ok()?;
+    let chain = parts.next()?.parse().ok()?;
+    (chain <= 1).then_some((chain, number))
+}
+
+/// A JSON number of bitcoin in satoshi, from its decimal text: no float arithmetic touches money. Core prints at most
+/// eight decimals, and serde keeps the shortest text that reads back the same.
+fn satoshi(value: &Value) -> Option<u64> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text.as_str(), 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: u64 = format!("{whole}{fraction}").parse().ok()?;
+    let shift = 8i32.checked_add(exponent)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let power = 10u64.checked_pow(shift.unsigned_abs())?;
+    if shift >= 0 {
+        return digits.checked_mul(power);
+    }
+    (digits.checked_rem(power)? == 0).then(|| digits.checked_div(power))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::ChainNode;
+    use super::*;
+    use model::intent::{BitcoinNetwork, Network};
+
+    #[test]
+    fn bitcoin_amounts_are_read_exactly() {
+        for (json, expected) in [
+            ("0.00000001", Some(1)),
+            ("1e-8", Some(1)),
+            ("0.1", Some(10_000_000)),
+            ("20999999.9769", Some(2_099_999_997_690_000)),
+            ("1", Some(100_000_000)),
+            ("12.5", Some(1_250_000_000)),
+            ("0.000000001", None),
+            ("-1.0", None),
+            ("\"1\"", None),
+        ] {
+            let value: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(satoshi(&value), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn the_child_is_read_from_the_key_origin() {
+        for (descriptor, expected) in [
+            ("tr([d34db33f/86/0/0/1/5]aa)#x", Some((1, 5))),
+            ("wpkh([d34db33f/0/12]02aa)#x", Some((0, 12))),
+            ("tr([d34db33f/2/5]aa)", None),
+            ("tr(aa)", None),
+        ] {
+            assert_eq!(child(descriptor), expected, "{descriptor}");
+        }
+    }
+
+    fn node(spent_in_mempool: &'static str) -> ChainNode {
+        ChainNode::start(move |method, params| match method {
+            "scantxoutset" => {
+                assert_eq!(params[1][0]["desc"], "tr(xpub/0/*)");
+                assert_eq!(params[1][1]["desc"], "tr(xpub/1/*)");
+                Ok(json!({ "unspents": [
+                    { "txid": "aa", "vout": 1, "amount": 0.5, "height": 7, "desc": "tr([00000000/0/3]k)#c" },
+                    { "txid": "bb", "vout": 0, "amount": 1.5, "height": 8, "desc": "tr([00000000/1/4]k)#c" },
+                ]}))
+            }
+            "gettxout" if params[0] == spent_in_mempool => Ok(Value::Null),
+            "gettxout" => Ok(json!({})),
+            "getblockhash" => Ok(json!(format!("block {}", params[0]))),
+            "getrawtransaction" if params[2] == "block 8" => Ok(json!("bbbb")),
+            "getrawtransaction" => Ok(json!("aaaa")),
+            "estimatesmartfee" => Ok(json!({ "errors": ["Insufficient data"] })),
+            other => panic!("{other}"),
+        })
+    }
+
+    fn ask(spent_in_mempool: &'static str, satoshi: u64) -> Result<Facts, ChainCallError> {
+        let query = FactsQuery {
+            network: Network::Bitcoin(BitcoinNetwork::Regtest),
+            from: "tr(xpub/0/*)#checksum".into(),
+            to: None,
+            value: "0".into(),
+            data: vec![],
+            satoshi,
+        };
+        facts(&node(spent_in_mempool).client(), &query)
+    }
+
+    #[test]
+    fn largest_coins_first_until_amount_and_fee_are_covered() {
+        let coin = |tx: u8, vout, child| Coin { transaction: vec![tx; 2], vout, child };
+        let one = Facts::Bitcoin { coins: vec![coin(0xbb, 0, (1, 4))], fee: 2 * 208, change: 5 };
+        assert_eq!(ask("", 100_000_000), Ok(one));
+        let both = vec![coin(0xbb, 0, (1, 4)), coin(0xaa, 1, (0, 3))];
+        let both = Facts::Bitcoin { coins: both, fee: 2 * 276, change: 5 };
+        assert_eq!(ask("", 160_000_000), Ok(both));
+        let error = ask("", 300_000_000).unwrap_err().to_string();
+        assert!(error.contains("worth 200000000 satoshi"), "{error}");
+    }
+
+    #[test]
+    fn a_coin_that_the_mempool_spends_is_left_out() {
+        let coins = vec![Coin { transaction: vec![0xaa; 2], vout: 1, child: (0, 3) }];
+        assert_eq!(ask("bb", 1000), Ok(Facts::Bitcoin { coins, fee: 2 * 208, change: 5 }));
+    }
+}

@@ -1,0 +1,151 @@
+//! JSON-RPC 2.0 messages and errors (codes of EIP-1474); `data` of an error is [`model::api::Problem`].
+
+use crate::chain::ChainCallError;
+use engine::{Class, Problem};
+use model::api;
+use serde_json::{Value, json};
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// None for a notification.
+    pub id: Option<Value>,
+    pub method: String,
+    pub params: Vec<Value>,
+}
+
+impl Incoming {
+    /// Reads one call; on failure the id to answer under.
+    pub(super) fn parse(call: Value) -> Result<Self, (Value, RpcError)> {
+        let invalid = |id: Value, text: &str| {
+            Err((id, RpcError::new(-32600, "malformed_call", text.to_owned())))
+        };
+        let Value::Object(mut call) = call else {
+            return invalid(Value::Null, "a call is a JSON object");
+        };
+        let id = call.remove("id");
+        let shown = match &id {
+            None => Value::Null,
+            Some(id @ (Value::Null | Value::Number(_) | Value::String(_))) => id.clone(),
+            Some(_) => return invalid(Value::Null, "the id is neither text nor number"),
+        };
+        let Some(Value::String(method)) = call.remove("method") else {
+            return invalid(shown, "the method is missing or no text");
+        };
+        let params = match call.remove("params") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(params)) => params,
+            Some(_) => return invalid(shown, "params is no list"),
+        };
+        Ok(Self { id, method, params })
+    }
+}
+
+/// A refusal on its way out.
+#[derive(Debug, PartialEq)]
+pub(super) struct RpcError {
+    pub code: i64,
+    pub message: String,
+    pub data: Option<Value>,
+}
+
+impl RpcError {
+    /// With a stable name.
+    pub(super) fn new(code: i64, name: &str, message: String) -> Self {
+        let data = json!({ "code": name, "message": message });
+        Self { code, message, data: Some(data) }
+    }
+
+    /// A parameter that does not read.
+    pub(super) fn params(message: impl Into<String>) -> Self {
+        Self::new(-32602, "invalid_params", message.into())
+    }
+
+    /// As the HTTP API would say it.
+    pub(super) fn from_view(problem: &api::Problem) -> Self {
+        let message = match &problem.hint {
+            Some(hint) => format!("{} ({hint})", problem.message),
+            None => problem.message.clone(),
+        };
+        let data = serde_json::to_value(problem).ok();
+        Self { code: -32000, message, data }
+    }
+}
+
+impl From<Problem> for RpcError {
+    fn from(problem: Problem) -> Self {
+        let code = match problem.class {
+            Class::Refused => -32000,
+            Class::NotFound | Class::Forbidden => -32001,
+            Class::Unavailable => -32002,
+            Class::Conflict => -32003,
+            Class::Overloaded => -32005,
+            Class::Bug => -32603,
+        };
+        Self { code, ..Self::from_view(&problem.to_api()) }
+    }
+}
+
+impl From<chains::Refusal> for RpcError {
+    fn from(refusal: chains::Refusal) -> Self {
+        Problem::from(refusal).into()
+    }
+}
+
+impl From<ChainCallError> for RpcError {
+    fn from(error: ChainCallError) -> Self {
+        match error {
+            // As the chain node said it: tools read revert data from it.
+            ChainCallError::Refused { code, message, data, .. } => Self { code, message, data },
+            other => Self::new(-32002, other.code(), other.to_string()),
+        }
+    }
+}
+
+/// The answer to one call.
+pub(super) fn answer(id: Value, result: Result<Value, RpcError>) -> Value {
+    match result {
+        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+        Err(RpcError { code, message, data: Some(data) }) => {
+            let error = json!({ "code": code, "message": message, "data": data });
+            json!({ "jsonrpc": "2.0", "id": id, "error": error })
+        }
+        Err(RpcError { code, message, data: None }) => {
+            json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_read_strictly() {
+        let check = |call: Value, expected: Result<(Option<Value>, usize), (Value, i64)>| {
+            let read = Incoming::parse(call.clone());
+            let read = read.map(|c| (c.id, c.params.len())).map_err(|(id, e)| (id, e.code));
+            assert_eq!(read, expected, "{call}");
+        };
+        check(json!({ "id": 1, "method": "m" }), Ok((Some(json!(1)), 0)));
+        check(json!({ "id": null, "method": "m", "params": [1] }), Ok((Some(Value::Null), 1)));
+        check(json!({ "method": "m", "params": null }), Ok((None, 0)));
+        check(json!({ "id": {}, "method": "m" }), Err((Value::Null, -32600)));
+        check(json!({ "id": 1, "method": 2 }), Err((json!(1), -32600)));
+        check(json!({ "id": 1, "method": "m", "params": {} }), Err((json!(1), -32600)));
+        check(json!("m"), Err((Value::Null, -32600)));
+    }
+
+    #[test]
+    fn a_chain_nodes_refusal_passes_unchanged() {
+        let data = Some(json!("0x08c379a0"));
+        let refused = ChainCallError::Refused {
+            method: "eth_call".into(),
+            code: 3,
+            message: "execution reverted".into(),
+            data: data.clone(),
+        };
+        let expected = RpcError { code: 3, message: "execution reverted".into(), data };
+        assert_eq!(RpcError::from(refused), expected);
+    }
+}

@@ -1,0 +1,72 @@
+//! The engine's effects on links and chain nodes, and the links' events on their way to the engine.
+
+use crate::chain::ChainPool;
+use crate::peers::{PeerEvent, PeerManager, SendError};
+use crate::runner::{Handle, Input, Outside};
+use engine::{Event, FactsQuery};
+use model::ids::{NodeId, RequestId};
+use model::intent::Network;
+use tokio::sync::mpsc;
+
+/// Links and chain nodes.
+pub(super) struct World {
+    pub peers: PeerManager,
+    pub chains: ChainPool,
+    pub handle: Handle,
+}
+
+impl Outside for World {
+    fn send(&mut self, peer: NodeId, bytes: Vec<u8>) {
+        match self.peers.send(peer, bytes) {
+            // The session times out; the link's end was or will be told as an event.
+            Ok(()) | Err(SendError::NotConnected) => {}
+            Err(error) => tracing::warn!(peer = %peer.short(), %error, "a frame was not sent"),
+        }
+    }
+
+    fn connect(&mut self, peer: NodeId, endpoint: String) {
+        if let Err(error) = self.peers.trust(peer, &endpoint) {
+            tracing::error!(peer = %peer.short(), %error, "a trusted peer is not linked");
+        }
+    }
+
+    fn restarted(&mut self, hello: Vec<u8>) {
+        if let Err(error) = self.peers.set_hello(hello) {
+            tracing::error!(%error, "the greeting is out of bounds");
+        }
+        // Links that were greeted by an engine that is gone: both ends must begin anew.
+        for peer in self.peers.status().into_keys() {
+            self.peers.disconnect(peer);
+        }
+    }
+
+    fn ask_chain(&mut self, request: RequestId, query: FactsQuery) {
+        self.chains.ask(request, query, &self.handle);
+    }
+
+    fn broadcast(&mut self, request: RequestId, network: Network, text: String) {
+        self.chains.send_out(request, network, text);
+    }
+}
+
+/// Brings the links' events to the engine. While the engine's queue is full this waits, then the links stop reading.
+pub(super) async fn pump(mut events: mpsc::Receiver<PeerEvent>, handle: Handle) {
+    while let Some(event) = events.recv().await {
+        let event = match event {
+            PeerEvent::Up { peer, hello, .. } => {
+                tracing::info!(peer = %peer.short(), "link up");
+                Event::Up { peer, hello }
+            }
+            PeerEvent::Down { peer, reason, .. } => {
+                tracing::info!(peer = %peer.short(), reason = reason.code(), "link down");
+                Event::Down { peer }
+            }
+            PeerEvent::Frame { peer, bytes, .. } => Event::Frame { peer, bytes },
+            PeerEvent::Second { peer, .. } => Event::CloneSeen { peer },
+            PeerEvent::TurnedAway { peer } => Event::TurnedAway { peer },
+        };
+        if !handle.bring_async(Input::Event(event)).await {
+            return;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Whole nodes in one process: sealed start, unseal, three nodes that make a vault and sign, clean stop.
+
+use super::serve;
+use crate::home::{Home, InitOptions, Settings};
+use crate::seal::{PassphraseCost, SealWith};
+use model::secret::Secret;
+use serde_json::{Value, json};
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+const PASSPHRASE: &str = "correct horse";
+
+struct Node {
+    api: SocketAddr,
+    token: String,
+    card: String,
+    words: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<Result<(), super::RunError>>>,
+    _dir: tempfile::TempDir,
+}
+
+/// An address that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Node {
+    fn start(operator: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node");
+        let (peers, api) = (free(), free());
+        let mut settings = Settings::new(operator, peers, &peers.to_string(), api);
+        settings.test_home = true;
+        settings.auto_join_test_vaults = true;
+        let passphrase = Secret::new(PASSPHRASE.to_owned());
+        let seal = SealWith::Passphrase { passphrase, cost: PassphraseCost::TEST };
+        let card = Home::create(&path, &InitOptions { settings, seal }).unwrap();
+        let home = Home::open(&path).unwrap();
+        let token = home.operator_token().unwrap().expose().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(serve(home, async {
+                let _dropped = stopped.await;
+                Ok(())
+            }))
+        });
+        let (card, words) = (card.to_text(), card.words());
+        let node =
+            Self { api, token, card, words, stop: Some(stop), thread: Some(thread), _dir: dir };
+        node.until("GET", "/healthz", |status, _| status == 200);
+        node
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let agent = config.new_agent();
+        let url = format!("http://{}{path}", self.api);
+        let token = format!("Bearer {}", self.token);
+        let answer = match method {
+            "GET" => agent.get(&url).header("authorization", &token).call(),
+            _ => {
+                let body = body.unwrap_or(Value::Null).to_string();
+                agent.post(&url).header("authorization", &token).send(body.as_bytes())
+            }
+        };
+        let Ok(mut answer) = answer else {
+            return (0, Value::Null);
+        };
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Asks again until it is so, at most 30 s.
+    fn until(&self, method: &str, path: &str, good: impl Fn(u16, &Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let (status, body) = self.call(method, path, None);
+            if good(status, &body) {
+                return body;
+            }
+            let waited = started.elapsed();
+            assert!(waited < Duration::from_secs(30), "{method} {path}: {status} {body}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn unseal(&self) {
+        let body = json!({ "passphrase": PASSPHRASE });
+        assert_eq!(self.call("POST", "/v1/unseal", Some(body)).0, 204);
+    }
+
+    fn trust(&self, other: &Self) {
+        let body = json!({ "card": other.card, "words": other.words });
+        let (status, body) = self.call("POST", "/v1/peers", Some(body));
+        assert_eq!(status, 200, "{body}");
+    }
+
+    fn id(&self) -> Value {
+        self.call("GET", "/v1/node", None).1["node"].clone()
+    }
+
+    fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        let ended = self.thread.take().unwrap().join().unwrap();
+        assert!(ended.is_ok(), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_sealed_node_opens_by_its_passphrase_alone_and_stops_cleanly() {
+    let node = Node::start("A");
+    let sealed = node.call("GET", "/readyz", None);
+    assert_eq!((sealed.0, &sealed.1["missing"][0]["code"]), (503, &json!("sealed")));
+    assert_eq!(node.call("GET", "/v1/node", None).1["code"], "sealed");
+    let wrong = json!({ "passphrase": "wrong" });
+    let refused = node.call("POST", "/v1/unseal", Some(wrong));
+    assert_eq!((refused.0, &refused.1["code"]), (403, &json!("wrong_passphrase")));
+    node.unseal();
+    node.until("GET", "/readyz", |status, _| status == 200);
+    assert_eq!(node.call("GET", "/v1/node", None).1["unsealed"], true);
+    node.stop();
+}
+
+/// Goal: the main job through every layer of this room: links, store, pool, API. Method: three nodes on loopback,
+/// as operators would set them up; an EVM message and a Solana transfer are signed by all three.
+#[test]
+fn three_nodes_make_a_vault_and_sign() {
+    let nodes = ["A", "B", "C"].map(Node::start);
+    nodes.iter().for_each(Node::unseal);
+    for node in &nodes {
+        nodes.iter().filter(|other| other.api != node.api).for_each(|other| node.trust(other));
+    }
+    for node in &nodes {
+        node.until("GET", "/v1/node", |_, body| {
+            let peers = body["peers"].as_array().unwrap();
+            peers.iter().all(|peer| peer["connected"] == true && peer["pair"] == "ready")
+        });
+    }
+    let members: Vec<Value> = nodes.iter().map(Node::id).collect();
+    let new = json!({ "purpose": "test", "name": "v", "members": members, "threshold": 3 });
+    let (status, ceremony) = nodes[0].call("POST", "/v1/ceremonies", Some(new));
+    assert_eq!(status, 200, "{ceremony}");
+    let path = format!("/v1/ceremonies/{}", ceremony["id"].as_str().unwrap());
+    let done = nodes[0].until("GET", &path, |_, body| body["state"] == "done");
+    let vault = done["vault"].as_str().unwrap();
+    nodes[0].until("GET", "/readyz", |status, _| status == 200);
+
+    let requests = format!("/v1/vaults/{vault}/requests");
+    let message = json!({ "network": "evm:1", "path": "m/44/60/0/0/0", "wait_ms": 20_000,
+        "ask": { "kind": "raw", "format": "evm_message", "bytes": "0x68656c6c6f" } });
+    let (status, signed) = nodes[0].call("POST", &requests, Some(message));
+    assert_eq!((status, &signed["state"]), (200, &json!("signed")), "{signed}");
+    let transfer = json!({ "network": "solana:local", "path": "m/44/501/0/0", "wait_ms": 20_000,
+        "ask": { "kind": "send", "to": "11111111111111111111111111111112", "amount": "5" },
+        "fill": { "chain": "solana", "blockhash": "11111111111111111111111111111114" } });
+    let (status, signed) = nodes[1].call("POST", &requests, Some(transfer));
+    assert_eq!((status, &signed["state"]), (200, &json!("signed")), "{signed}");
+    nodes.into_iter().for_each(Node::stop);
+}
