@@ -15,3 +15,5 @@ pub mod sign;
 mod subshare;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;

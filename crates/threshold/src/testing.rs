@@ -1,6 +1,6 @@
 //! What the tests of this room share: seeded randomness and random access trees.
 
-use crate::dkg::Plan;
+use crate::dkg::{Outcome, Plan, Step, start};
 use crate::shares::{VaultPublic, VaultShare};
 use crate::sharing::deal;
 use model::access::AccessTree;
@@ -14,6 +14,7 @@ use model::secret::Secret;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// SHA-256 in counter mode: the same bytes for the same seed, for ever (vectors rest on it).
 pub struct SeededEntropy {
@@ -144,4 +145,31 @@ pub fn ceremony(tree: AccessTree, number: u8) -> (Plan, BTreeMap<Seat, NodeKey>)
         members: keys.iter().map(|(seat, key)| (*seat, key.id())).collect(),
     };
     (plan, keys)
+}
+
+/// Runs one ceremony to its end; each seat draws from the seed of its number.
+pub fn run_ceremony(plan: &Plan, keys: &BTreeMap<Seat, NodeKey>) -> BTreeMap<Seat, Outcome> {
+    let (mut members, mut mail) = (BTreeMap::new(), Vec::new());
+    for (seat, key) in keys {
+        let mut entropy = SeededEntropy::new(seat.0.into());
+        let (running, out) = start(Arc::new(plan.clone()), *seat, key, &mut entropy).unwrap();
+        mail.extend(out.into_iter().map(|message| (*seat, message)));
+        members.insert(*seat, (running, entropy));
+    }
+    let mut done = BTreeMap::new();
+    while !members.is_empty() {
+        let sent = core::mem::take(&mut mail);
+        for (seat, (running, mut entropy)) in core::mem::take(&mut members) {
+            let mine = sent.iter().filter(|(_, message)| message.to == seat);
+            let inbox = mine.map(|(from, message)| (*from, message.bytes.clone())).collect();
+            match running.advance(inbox, &keys[&seat], &mut entropy).unwrap() {
+                Step::Continue(next, out) => {
+                    mail.extend(out.into_iter().map(|message| (seat, message)));
+                    members.insert(seat, (next, entropy));
+                }
+                Step::Done(outcome) => drop(done.insert(seat, *outcome)),
+            }
+        }
+    }
+    done
 }

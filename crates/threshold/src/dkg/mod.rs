@@ -141,6 +141,7 @@ impl Running {
         let (state, sent, private) = match state {
             State::Committed(state) => {
                 let (next, sent) = state.reveal(&party, round, key, entropy)?;
+                // DKG-5: contribution and salt go to members only, beside the broadcast.
                 let private = next.private.duplicate();
                 (State::Revealed(Box::new(next)), sent, Some(private))
             }
