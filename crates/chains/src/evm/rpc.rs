@@ -165,6 +165,15 @@ impl RpcTransaction {
         Ok(Some(transaction.to_bytes()))
     }
 
+    /// Fee cap and tip that the caller named; a plain price is both, which costs the same.
+    pub fn caps(&self) -> (Option<u128>, Option<u128>) {
+        match self.fee {
+            RpcFee::Open => (None, None),
+            RpcFee::Price(price) => (Some(price), Some(price)),
+            RpcFee::Cap { max_fee, tip } => (max_fee, tip),
+        }
+    }
+
     /// Refuses an object for another chain.
     pub fn check_chain(&self, chain_id: u64) -> Result<(), Refusal> {
         match self.chain_id {
@@ -362,7 +371,9 @@ mod tests {
     fn a_complete_object_gives_exact_bytes_and_an_open_one_an_ask() {
         let open = json!({"to": TO, "value": "0x5", "gas": "0x5208"});
         let open = parse_transaction(&open).expect("good");
-        assert_eq!(open.unsigned(1), Ok(None));
+        assert_eq!((open.unsigned(1), open.caps()), (Ok(None), (None, None)));
+        let priced = parse_transaction(&json!({"to": TO, "gasPrice": "0x9"})).expect("good");
+        assert_eq!((priced.unsigned(1), priced.caps()), (Ok(None), (Some(9), Some(9))));
         let wanted = Ask::EvmCall {
             to: Some([0x22; 20]),
             value: Amount::from_u64(5),
