@@ -57,6 +57,14 @@ fn corpus() -> Vec<Vec<u8>> {
             out.push(bytes.expect("good").expect("complete"));
         }
     }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/chains-evm/1/decode.json");
+    let text = std::fs::read_to_string(file).expect("the vector file");
+    let vectors: Vec<serde_json::Value> = serde_json::from_str(&text).expect("a list");
+    for vector in vectors.iter().filter(|vector| vector["result"]["intent"].is_object()) {
+        let text = |key: &str| vector[key].as_str().expect("a text");
+        let kind = chains::raw_kind(text("format")).expect("a format");
+        out.push(chains::parse_raw(kind, text("bytes")).expect("bytes"));
+    }
     out.push(TYPED.as_bytes().to_vec());
     out.push(PERMIT.as_bytes().to_vec());
     out.push(b"sign in\nto example.com".to_vec());

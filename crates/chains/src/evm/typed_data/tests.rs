@@ -269,3 +269,52 @@ fn values_at_the_ends_of_their_types_are_exact() {
     check("address", "\"0x22\"", "invalid_field");
     check("address", "null", "invalid_field");
 }
+
+#[test]
+fn every_bound_of_a_document_refuses_one_more() {
+    let list = |n: usize| {
+        let items = vec!["1"; n].join(",");
+        document("A(uint256[] x)", "A", &format!(r#"{{"x":[{items}]}}"#))
+    };
+    // The list itself counts as one value.
+    assert_eq!(code(&list(4095)), "ok");
+    assert_eq!(code(&list(4096)), "invalid_field");
+
+    let deep = |levels: usize| {
+        let name = "n".repeat(97);
+        let types: Vec<_> = (0..levels)
+            .map(|level| match level + 1 == levels {
+                true => format!("T{level}(bool {name})"),
+                false => format!("T{level}(T{} {name})", level + 1),
+            })
+            .collect();
+        let open = format!(r#"{{"{name}":"#).repeat(levels);
+        document(&types.concat(), "T0", &format!("{open}true{}", "}".repeat(levels)))
+    };
+    assert_eq!(code(&deep(5)), "ok");
+    assert_eq!(code(&deep(6)), "too_long");
+
+    let wide = |types: usize, fields: usize| {
+        let field = |index| format!("bool {}{index:03}", "n".repeat(97));
+        let list = |prefix: &str| {
+            let fields: Vec<_> = (0..fields).map(field).collect();
+            format!("{prefix}{}", fields.join(","))
+        };
+        let table: Vec<_> = (0..types)
+            .map(|level| match level + 1 == types {
+                true => format!("T{level}({})", list("")),
+                false => format!("T{level}({})", list(&format!("T{}[] m,", level + 1))),
+            })
+            .collect();
+        document(&table.concat(), "T0", "{}")
+    };
+    // Past the bounds of the table the empty message is what is wrong.
+    assert_eq!(code(&wide(3, 100)), "invalid_field");
+    assert_eq!(code(&wide(4, 100)), "too_long");
+    assert_eq!(code(&wide(1, 129)), "too_long");
+    assert_eq!(code(&wide(65, 1)), "too_long");
+    assert_eq!(
+        code(&document(&format!("A(bool {})", "n".repeat(101)), "A", "{}")),
+        "invalid_field"
+    );
+}
