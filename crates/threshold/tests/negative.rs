@@ -1,5 +1,8 @@
 //! Every message of every scheme, spoiled in every way: a named error, no panic, and the next signature works.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail loudly
+#![allow(clippy::indexing_slicing, clippy::as_conversions)]
+
 mod common;
 
 use common::{SeededEntropy, Session, Vault, committee, fresh_pair, pairs_for, root_item};
@@ -74,7 +77,7 @@ fn places(key: KeyKind, round: u8, length: usize) -> Vec<usize> {
 fn flip_everything(key: KeyKind) -> BTreeSet<(u8, &'static str)> {
     let vault = Vault::deal(committee(2, 3), 31);
     let session = Session::new(&vault, &[1, 2], root_item(key, 1), 1);
-    let mut lengths = vec![0; 4];
+    let mut lengths = [0; 4];
     session.run_with(|round, from, _, bytes| {
         if from == Seat(2) {
             lengths[usize::from(round)] = bytes.len();
@@ -147,6 +150,7 @@ fn a_failed_transfer_check_names_the_peer_and_condemns_the_pair() {
             SignError::Misbehaved { culprit: Some(Seat(2)), pair: true, reason: Reason::Check(_) }
         );
         assert!(named, "{error:?}");
+        assert!(error.condemns(Seat(2)) && !error.condemns(Seat(3)));
     }
 }
 
@@ -157,6 +161,7 @@ fn a_wrong_last_ecdsa_message_names_nobody_and_spares_the_pair() {
     for at in [HEAD + 31, HEAD + 63] {
         let error = spoil(&session, 3, |bytes| bytes[at] ^= 1);
         let reason = Reason::Signature;
+        assert!(!error.condemns(Seat(2)));
         assert_eq!(error, SignError::Misbehaved { culprit: None, pair: false, reason });
     }
     session.sign();

@@ -1,5 +1,8 @@
 //! Pair state: both ends agree, storage reads back, and every spoiled setup ends in a named error.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail loudly
+#![allow(clippy::indexing_slicing, clippy::as_conversions)]
+
 mod common;
 
 use common::{Session, Vault, committee, root_item};
@@ -42,6 +45,7 @@ fn both_ends_derive_one_id_and_the_stored_state_signs_like_the_first() {
     let bytes = one.to_bytes();
     let again = PairState::from_bytes(bytes.expose()).unwrap();
     assert_eq!(again.id(), one.id());
+    assert_eq!(bytes.expose().len(), 52_443, "docs/spec/signing.md gives the size");
     assert_eq!(again.to_bytes().expose(), bytes.expose());
     for cut in [0, 3, 50, 134, 1000, bytes.expose().len() - 1] {
         let found = PairState::from_bytes(&bytes.expose()[..cut]).map(|_| ());
@@ -84,6 +88,7 @@ fn a_first_message_of_another_setup_or_reflected_is_named() {
 fn a_tampered_first_message_is_named() {
     let (_, good) = begin(TWO, ONE);
     let length = good.len();
+    assert_eq!(length, 143_022, "docs/spec/signing.md gives the size");
     // Tag, version, context, length, proof, gadget nonce, seed, and encryption proofs from first to last.
     let places = [
         0,

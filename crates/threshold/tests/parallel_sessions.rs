@@ -6,6 +6,9 @@
 //! then any answer opens the honest share. Banning after the first failure comes too late when the other answers
 //! already left. Our gate lets answers leave in order until the first failure, and then none.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail loudly
+#![allow(clippy::indexing_slicing, clippy::as_conversions)]
+
 mod common;
 
 use common::{SeededEntropy, Session, Vault, committee, root_item};
@@ -84,8 +87,8 @@ fn bend(
         }
         out
     };
+    data.verify_t = t.iter().map(&fold).collect();
     data.verify_x = fold(&x);
-    data.verify_t = t.iter().map(fold).collect();
     Kept { extension, t, x }
 }
 
@@ -133,13 +136,13 @@ fn the_bare_library_gives_a_traitor_the_correlation_and_the_share_in_256_paralle
     let mut entropy = SeededEntropy::new(1);
     let input = [Secp256k1::random_scalar(&mut entropy), Secp256k1::random_scalar(&mut entropy)];
     let (mut learned, mut opened) = (vec![false; COLUMNS], None);
-    for row in 0..COLUMNS {
+    for (row, bit) in learned.iter_mut().enumerate() {
         let session = format!("parallel session {row}");
         let (_, _, mut message) = traitor.run_phase1(session.as_bytes()).unwrap();
         let kept = bend(&traitor.ote_receiver, session.as_bytes(), &mut message, Some(row));
         match honest.run(session.as_bytes(), &input, &message) {
             Ok((_, answer)) => opened = Some((kept, answer)),
-            Err(_) => learned[row] = true,
+            Err(_) => *bit = true,
         }
     }
     assert_eq!(learned, correlation, "each session told one bit");

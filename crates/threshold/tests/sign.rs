@@ -1,5 +1,8 @@
 //! Signing end to end over committees and trees, all three schemes, child keys, tweaks and parities.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests fail loudly
+#![allow(clippy::indexing_slicing, clippy::as_conversions)]
+
 mod common;
 
 use common::{SeededEntropy, Session, Vault, committee, item, root_item, two_halves};
@@ -131,6 +134,9 @@ fn what_a_node_brings_is_refused_by_name_before_anything_is_computed() {
     let mut long = root_item(KeyKind::Bip340, 1);
     long.message.push(0);
     refuse(&Session::new(&vault, &[1, 2], long, 1), 1, Refusal::Digest(33));
+    let (found, bound) = (131_073, 131_072);
+    let long = item(KeyKind::Ed25519, "m", KeyTweak::None, &vec![0; found]);
+    refuse(&Session::new(&vault, &[1, 2], long, 1), 1, Refusal::Message { found, bound });
     let mut session = Session::new(&vault, &[1, 2], root_item(KeyKind::Ecdsa, 1), 1);
     let mesh = std::mem::take(&mut session.mesh);
     refuse(&session, 1, Refusal::PairMissing(Seat(2)));

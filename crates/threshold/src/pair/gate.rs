@@ -91,6 +91,12 @@ impl<T> PairGate<T> {
         Some(Ticket(number))
     }
 
+    /// Closes the gate for a check that failed after its session's answer left: a later round condemned the pair.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.slots.clear();
+    }
+
     /// Settles one session: its answer, or why there is none.
     pub fn settle(&mut self, ticket: Ticket, outcome: Result<T, Failure>) -> Settled<T> {
         if self.closed {
@@ -101,8 +107,7 @@ impl<T> PairGate<T> {
         match outcome {
             // PAIR-6: also answers that wait for an earlier session are dropped; late is safe, early is not.
             Err(Failure::Check) => {
-                self.closed = true;
-                self.slots.clear();
+                self.close();
                 Settled::Failed
             }
             Err(Failure::Abandoned) => {
@@ -246,7 +251,10 @@ mod tests {
 
         #[test]
         fn invariant_k6_admissions_between_settlements_change_nothing(
-            steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), 0u8..20), 1..300)
+            steps in prop::collection::vec(
+                (any::<bool>(), any::<prop::sample::Index>(), 0u8..20),
+                1..300,
+            )
         ) {
             let mut gate = PairGate::new();
             let (mut open, mut next) = (Vec::new(), 0usize);
@@ -290,5 +298,15 @@ mod tests {
         assert_eq!(gate.admit(), None);
         assert_eq!(gate.settle(tickets.remove(0), Ok(2)), Settled::Dropped);
         assert_eq!(PairGate::<u8>::closed().admit(), None);
+    }
+
+    #[test]
+    fn invariant_k6_a_failure_in_a_later_round_holds_back_what_waits() {
+        let mut gate = PairGate::new();
+        let (first, second) = (gate.admit().unwrap(), gate.admit().unwrap());
+        assert_eq!(gate.settle(second, Ok(2)), Settled::Released(vec![]));
+        gate.close();
+        assert_eq!(gate.settle(first, Ok(1)), Settled::Dropped);
+        assert_eq!((gate.admit(), gate.in_flight()), (None, 0));
     }
 }

@@ -132,15 +132,13 @@ impl PairState {
         w.fixed(&self.peer.0);
         w.u32(self.epoch.0);
         w.fixed(&self.id);
-        w.fixed(self.zero_seed.expose());
-        // The engine's types can only be stored through serde: one of their fields is private.
-        let mut put = |encoded: Result<Vec<u8>, postcard::Error>| {
-            let encoded = Zeroizing::new(encoded.unwrap_or_default());
-            w.bytes(&encoded);
-        };
-        put(postcard::to_allocvec(&self.sender));
-        put(postcard::to_allocvec(&self.receiver));
-        Secret::new(w.into_bytes())
+        // One allocation of more than the final size: growing would leave copies of secrets behind.
+        let mut out = Vec::with_capacity(DIRECTION_BYTES_MAX.saturating_mul(2));
+        out.extend_from_slice(&w.into_bytes());
+        out.extend_from_slice(self.zero_seed.expose());
+        append(&mut out, &self.sender);
+        append(&mut out, &self.receiver);
+        Secret::new(out)
     }
 
     /// Reads the stored form.
@@ -176,6 +174,16 @@ impl PairState {
         self.sender.zeroize();
         self.receiver.zeroize();
     }
+}
+
+/// Length, then the engine's own form: its types can only be stored through serde, one field is private.
+#[expect(clippy::expect_used, reason = "a state of checked dimensions takes about 30 kB of 64")]
+fn append<T: serde::Serialize>(out: &mut Vec<u8>, direction: &T) {
+    let mut buffer = Zeroizing::new(vec![0u8; DIRECTION_BYTES_MAX]);
+    let written = postcard::to_slice(direction, &mut buffer).expect("a direction fits");
+    let length = u32::try_from(written.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(written);
 }
 
 /// Names the ends, the epoch and the public id; nothing secret.

@@ -37,6 +37,10 @@ pub(crate) const ROUND_OF_ANSWERS: u8 = 2;
 
 type Bodies = BTreeMap<Seat, Vec<u8>>;
 
+/// What the engine keeps between its phases: secret, single use, moved.
+type KeptFirst = (UniqueKeep1to2<K256>, BTreeMap<PartyIndex, KeepPhase1to2<K256>>);
+type KeptSecond = (UniqueKeep2to3<K256>, BTreeMap<PartyIndex, KeepPhase2to3<K256>>);
+
 /// One run, seen from one seat.
 pub(crate) struct Ecdsa {
     member: Member,
@@ -53,8 +57,8 @@ struct Member {
 }
 
 enum Stage {
-    First(Box<(UniqueKeep1to2<K256>, BTreeMap<PartyIndex, KeepPhase1to2<K256>>)>),
-    Second(Box<(UniqueKeep2to3<K256>, BTreeMap<PartyIndex, KeepPhase2to3<K256>>)>),
+    First(Box<KeptFirst>),
+    Second(Box<KeptSecond>),
     Third { r: Scalar, mine: Broadcast3to4<K256> },
 }
 
@@ -106,9 +110,6 @@ impl Backend for Ecdsa {
         Ok(Progress::Continue(Box::new(Self { member, stage }), bodies))
     }
 }
-
-type KeptFirst = (UniqueKeep1to2<K256>, BTreeMap<PartyIndex, KeepPhase1to2<K256>>);
-type KeptSecond = (UniqueKeep2to3<K256>, BTreeMap<PartyIndex, KeepPhase2to3<K256>>);
 
 impl Member {
     /// Answers every oblivious-transfer message; one bad one and nobody is answered.
@@ -169,8 +170,8 @@ impl Member {
         let (mut u, mut w) = (mine.u, mine.w);
         for (seat, body) in inbox {
             let read = wire::read_third(body).map_err(|reason| SignError::by(*seat, reason))?;
-            u = u + read.u;
-            w = w + read.w;
+            u += read.u;
+            w += read.w;
         }
         let invalid = || SignError::by_somebody(Reason::Signature);
         let mut s = w * Secp256k1::invert(&u).ok_or_else(invalid)?;

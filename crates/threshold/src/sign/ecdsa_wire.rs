@@ -14,18 +14,26 @@ use dkls23_core::utilities::ot::extension::{
 use k256::{AffinePoint, Scalar, Secp256k1 as K256};
 use model::curve::{Curve, Secp256k1};
 use model::wire::{Reader, WireError, Writer};
+use size::{CHECK_BYTES, COLUMN_BYTES, COLUMNS, TAU_COLUMNS, TAU_ROWS, WIDTH};
 
-/// Columns of the extension: one for each base transfer.
-const COLUMNS: usize = KAPPA as usize;
-/// Bytes of one column.
-const COLUMN_BYTES: usize = (EXTENDED_BATCH_SIZE / 8) as usize;
-/// Bytes of one consistency value.
-const CHECK_BYTES: usize = (OT_SECURITY / 8) as usize;
-/// Rows of corrections and entries of each.
-const TAU_ROWS: usize = OT_WIDTH as usize;
-const TAU_COLUMNS: usize = BATCH_SIZE as usize;
-/// Values of one multiplication.
-const WIDTH: usize = L as usize;
+/// The engine's dimensions.
+#[expect(clippy::as_conversions, reason = "widening; `usize::from` is not const")]
+mod size {
+    use super::{BATCH_SIZE, EXTENDED_BATCH_SIZE, KAPPA, L, OT_SECURITY, OT_WIDTH};
+
+    /// Columns of the extension: one for each base transfer.
+    pub(super) const COLUMNS: usize = KAPPA as usize;
+    /// Bytes of one column.
+    pub(super) const COLUMN_BYTES: usize = (EXTENDED_BATCH_SIZE / 8) as usize;
+    /// Bytes of one consistency value.
+    pub(super) const CHECK_BYTES: usize = (OT_SECURITY / 8) as usize;
+    /// Rows of corrections and entries of each.
+    pub(super) const TAU_ROWS: usize = OT_WIDTH as usize;
+    pub(super) const TAU_COLUMNS: usize = BATCH_SIZE as usize;
+    /// Values of one multiplication.
+    pub(super) const WIDTH: usize = L as usize;
+}
+
 /// Bytes of the salt of the engine's commitments.
 const SALT_BYTES: usize = 64;
 

@@ -11,7 +11,7 @@ pub enum SignError {
     #[error("signing was refused")]
     Refused(#[source] Refusal),
     /// A member broke the protocol, or somebody did and nobody can say who.
-    #[error("{} broke the protocol", .culprit.map_or("somebody".to_owned(), |s| format!("seat {}", s.0)))]
+    #[error("{} broke the protocol", name(*.culprit))]
     Misbehaved {
         /// Who, if the protocol shows it.
         culprit: Option<Seat>,
@@ -59,6 +59,14 @@ pub enum Refusal {
     /// A digest of another length.
     #[error("{0} bytes to sign where 32 are wanted")]
     Digest(usize),
+    /// An Ed25519 message over the bound.
+    #[error("{found} bytes to sign, at most {bound}")]
+    Message {
+        /// Bytes given.
+        found: usize,
+        /// The bound.
+        bound: usize,
+    },
     /// No pair state for a member.
     #[error("no pair state with seat {}", .0.0)]
     PairMissing(Seat),
@@ -136,6 +144,10 @@ pub enum Reason {
     Panicked(&'static str),
 }
 
+fn name(culprit: Option<Seat>) -> String {
+    culprit.map_or_else(|| "somebody".to_owned(), |seat| format!("seat {}", seat.0))
+}
+
 impl SignError {
     /// Stable name for programs.
     pub fn code(&self) -> &'static str {
@@ -143,6 +155,17 @@ impl SignError {
             Self::Refused(refusal) => refusal.code(),
             Self::Misbehaved { reason, .. } => reason.code(),
             Self::Bug(_) => "sign_bug",
+        }
+    }
+
+    /// True when the pair state with `seat` must be destroyed: settle its ticket as [`crate::pair::Failure::Check`],
+    /// or close its gate if its answer already left; every other ticket of the session is abandoned.
+    pub fn condemns(&self, seat: Seat) -> bool {
+        match self {
+            Self::Misbehaved { culprit, pair, .. } => {
+                *pair && culprit.is_none_or(|culprit| culprit == seat)
+            }
+            Self::Refused(_) | Self::Bug(_) => false,
         }
     }
 
@@ -169,6 +192,7 @@ impl Refusal {
             Self::Path(_) => "sign_path",
             Self::Tweak => "sign_tweak",
             Self::Digest(_) => "sign_digest_length",
+            Self::Message { .. } => "sign_message_too_long",
             Self::PairMissing(_) => "sign_pair_missing",
             Self::PairOfOthers(_) => "sign_pair_of_others",
             Self::Inbox { .. } => "sign_inbox",

@@ -129,6 +129,7 @@ pub fn start(input: Input<'_>, entropy: &mut dyn Entropy) -> Result<Step, SignEr
             (Engine::Bip340(Box::new(engine)), bodies)
         }
         KeyKind::Ed25519 => {
+            check_message(&item)?;
             let key = ed25519_key(&public, share, &quorum, &item)?;
             let (engine, bodies) = Frost::start(key, context, &item.message, entropy)?;
             (Engine::Ed25519(Box::new(engine)), bodies)
@@ -241,6 +242,11 @@ fn check_digest(item: &SignItem) -> Result<(), SignError> {
     }
 }
 
+fn check_message(item: &SignItem) -> Result<(), SignError> {
+    let (found, bound) = (item.message.len(), model::limits::TRANSACTION_BYTES_MAX);
+    if found > bound { Err(Refusal::Message { found, bound }.into()) } else { Ok(()) }
+}
+
 fn check_pairs(
     public: &VaultPublic,
     me: Seat,
@@ -265,7 +271,7 @@ fn ecdsa_key(
 ) -> Result<QuorumKey<Secp256k1>, SignError> {
     let root =
         Root { public, commitments: |v| &v.ecdsa, key: &public.keys.ecdsa, share: &share.ecdsa };
-    quorum::build(&root, share.seat, quorum, item, |_| quorum::no_tweak::<Secp256k1>(item))
+    quorum::build(&root, share.seat, quorum, item, |_| quorum::no_tweak(item))
 }
 
 fn bip340_key(
@@ -291,7 +297,7 @@ fn ed25519_key(
         key: &public.keys.ed25519,
         share: &share.ed25519,
     };
-    quorum::build(&root, share.seat, quorum, item, |_| quorum::no_tweak::<Ed25519>(item))
+    quorum::build(&root, share.seat, quorum, item, |_| quorum::no_tweak(item))
 }
 
 /// SIGN-1: everything that members must agree on before they compute, in one hash.

@@ -78,10 +78,10 @@ impl CaitSith {
         let mut sent = Sent::new();
         loop {
             let next = match &mut self.stage {
-                Stage::Presign(protocol) => match step(protocol.poke(), 1, &mut sent)? {
-                    Some(output) => Some(self.signing(output)),
-                    None => None,
-                },
+                Stage::Presign(protocol) => {
+                    let output = step(protocol.poke(), 1, &mut sent)?;
+                    output.map(|output| self.signing(output))
+                }
                 Stage::Sign(protocol) => step(protocol.poke(), 2, &mut sent)?.map(Stage::Signed),
                 Stage::Signed(_) => None,
             };

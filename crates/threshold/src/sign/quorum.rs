@@ -165,7 +165,7 @@ pub(crate) struct Tweaking<C: Curve> {
 }
 
 /// ECDSA and Ed25519 take no tweak above the path.
-pub(crate) fn no_tweak<C: Curve>(item: &SignItem) -> Result<(), SignError> {
+pub(crate) fn no_tweak(item: &SignItem) -> Result<(), SignError> {
     match item.tweak {
         KeyTweak::None => Ok(()),
         KeyTweak::Taproot(_) => Err(Refusal::Tweak.into()),
@@ -180,8 +180,8 @@ pub(crate) fn taproot(key: &mut Tweaking<Secp256k1>, tweak: KeyTweak) -> Result<
         let x_only = Secp256k1::point_to_bytes(&key.point);
         let hash = tap_tweak(x_only.get(1..).unwrap_or_default(), script_root.as_ref());
         let t = Secp256k1::scalar_from_bytes(&hash).ok_or(Refusal::Tweak)?;
-        key.point = key.point + Secp256k1::mul_base(&t);
-        key.adjustment.add = key.adjustment.add + t;
+        key.point += Secp256k1::mul_base(&t);
+        key.adjustment.add += t;
         if Secp256k1::is_identity(&key.point) {
             return Err(Refusal::Tweak.into());
         }
