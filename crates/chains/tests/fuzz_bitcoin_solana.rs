@@ -1,7 +1,6 @@
 //! The Bitcoin and Solana decoders under mutated input: the vectors, one to four edits each, and pure noise.
 //!
 //! One second by default; `OUTLAST_FUZZ_SECS` makes it longer. The seed is printed when a promise breaks.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
