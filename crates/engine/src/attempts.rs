@@ -25,12 +25,30 @@ use std::collections::BTreeMap;
 
 /// Attempts that the coordinator makes by itself after refusals that pass by themselves.
 const REFUSALS_MAX: u32 = 8;
-/// Attempts that it makes by itself after silence.
-const FAILURES_MAX: u32 = 2;
-/// Pause before an attempt after silence, milliseconds.
+/// Attempts that it makes by itself while no signing set can be reached and nothing is held.
+const UNREACHABLE_MAX: u32 = 2;
+/// Pause before an attempt after silence, milliseconds; doubled each time up to the longest.
 const FAILURE_PAUSE_MS: u64 = 250;
+/// Longest pause, milliseconds.
+const FAILURE_PAUSE_MS_MAX: u64 = 30_000;
+/// A nonce that a peer called taken is passed over for this long, milliseconds.
+const AVOID_MS: u64 = 10_000;
 /// Nonces looked through for a free one.
 const NONCES_MAX: u64 = 100_000;
+
+/// When a request is tried again, and how often it was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retry {
+    at: Timestamp,
+    refusals: u32,
+    failures: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { at: Timestamp(u64::MAX), refusals: 0, failures: 0 }
+    }
+}
 
 /// What each signer said of a request: its verdict, or the refusal's code and sentence.
 pub(crate) type Verdicts = BTreeMap<NodeId, Option<(String, String)>>;
@@ -125,8 +143,9 @@ impl Engine {
     ) -> Result<u64, Problem> {
         let id = request.id();
         let free = |nonce: &u64| {
-            let holder = self.state.spends.get(&format!("{network}:{from}:{nonce}"));
-            holder.is_none_or(|holder| *holder == id)
+            let spend = format!("{network}:{from}:{nonce}");
+            let avoided = self.avoided.get(&spend).is_some_and(|until| *until > self.now);
+            !avoided && self.state.spends.get(&spend).is_none_or(|holder| *holder == id)
         };
         let mut nonces = floor..floor.saturating_add(NONCES_MAX);
         nonces.find(free).ok_or_else(|| {
@@ -309,17 +328,21 @@ impl Engine {
         // Refusals that pass by themselves.
         let passing = ["already_used", "overloaded", "pair_not_ready", "in_flight"];
         let passing = passing.contains(&code) || ["peer_unreachable", "replayed"].contains(&code);
-        let attempts = self.retries.get(&id).map_or(0, |(_, n)| *n);
         // A nonce that the caller fixed stays taken: trying again cannot help.
         let fixed = code == "already_used" && !self.picks_nonce(id);
-        if passing && !fixed && attempts < REFUSALS_MAX {
+        let now = self.now;
+        let retry = self.retries.entry(id).or_default();
+        if passing && !fixed && retry.refusals < REFUSALS_MAX {
             // Two coordinators that took one nonce must not meet again at once.
             let mut jitter = [0u8; 1];
             entropy.fill(&mut jitter);
             let pause = jitter.first().map_or(0, |byte| u64::from(*byte)).saturating_add(20);
-            let at = self.now.saturating_add_ms(pause);
-            self.retries.insert(id, (at, attempts.saturating_add(1)));
+            retry.at = now.saturating_add_ms(pause);
+            retry.refusals = retry.refusals.saturating_add(1);
             return;
+        }
+        if self.holds_spends(id) {
+            return self.after_failure(id, reason);
         }
         self.retries.remove(&id);
         self.refuse_request(id, code, &reason);
@@ -332,19 +355,55 @@ impl Engine {
         )
     }
 
+    /// True when an earlier attempt may be out: the request keeps its nonce or coins until it is signed or expires.
+    fn holds_spends(&self, id: RequestId) -> bool {
+        let decided = self.state.requests.get(&id).and_then(|s| s.decided.as_ref());
+        decided.is_some_and(|d| d.spent)
+    }
+
     /// An attempt ended without a signature and without a refusal: somebody was silent or broke the protocol.
     pub(crate) fn after_failure(&mut self, id: RequestId, reason: String) {
-        let attempts = self.retries.get(&id).map_or(0, |(_, n)| *n);
         if self.state.requests.get(&id).is_none_or(|s| s.signed.is_some()) {
             return;
         }
-        if attempts < FAILURES_MAX {
-            let at = self.now.saturating_add_ms(FAILURE_PAUSE_MS);
-            self.retries.insert(id, (at, attempts.saturating_add(1)));
+        let holds = self.holds_spends(id);
+        let now = self.now;
+        let retry = self.retries.entry(id).or_default();
+        if holds || retry.failures < UNREACHABLE_MAX {
+            let doubled = FAILURE_PAUSE_MS.saturating_mul(1 << retry.failures.min(10));
+            retry.at = now.saturating_add_ms(doubled.min(FAILURE_PAUSE_MS_MAX));
+            retry.failures = retry.failures.saturating_add(1);
+            self.last_failures.insert(id, bounded(&reason));
             return;
         }
         self.retries.remove(&id);
         self.refuse_request(id, "not_signed", &reason);
+    }
+
+    /// After a restart: what may be half signed goes on, what was not even decided ends by name.
+    pub(crate) fn resume_requests(&mut self) {
+        let own: Vec<(RequestId, bool)> = self
+            .state
+            .requests
+            .iter()
+            .filter(|(_, s)| s.entered_here && s.signed.is_none() && s.refused.is_none())
+            .map(|(id, s)| (*id, s.decided.is_some()))
+            .collect();
+        for (id, decided) in own {
+            if decided {
+                let at = self.now.saturating_add_ms(FAILURE_PAUSE_MS_MAX / 10);
+                self.retries.insert(id, Retry { at, ..Retry::default() });
+            } else {
+                self.refuse_request(id, "interrupted", "the node restarted; nothing was signed");
+            }
+        }
+    }
+
+    /// A peer calls the nonce of this session taken: pass over it for a while.
+    pub(crate) fn avoid_spends(&mut self, spends: Vec<String>) {
+        let (now, until) = (self.now, self.now.saturating_add_ms(AVOID_MS));
+        self.avoided.retain(|_, until| *until > now);
+        self.avoided.extend(spends.into_iter().map(|spend| (spend, until)));
     }
 
     fn refuse_request(&mut self, id: RequestId, code: &str, reason: &str) {
@@ -356,15 +415,18 @@ impl Engine {
     }
 
     pub(crate) fn retry_requests(&mut self, entropy: &mut dyn Entropy) {
-        let due: Vec<(RequestId, u32)> = self
+        let now = self.now;
+        let due: Vec<RequestId> = self
             .retries
-            .iter()
-            .filter(|(_, (at, _))| *at <= self.now)
-            .map(|(id, (_, attempts))| (*id, *attempts))
+            .iter_mut()
+            .filter(|(_, retry)| retry.at <= now)
+            .map(|(id, retry)| {
+                // Not due again while it runs; the counts stay until the request ends.
+                retry.at = Timestamp(u64::MAX);
+                *id
+            })
             .collect();
-        for (id, attempts) in due {
-            // Not due again while it runs; the count stays until the request ends.
-            self.retries.insert(id, (Timestamp(u64::MAX), attempts));
+        for id in due {
             if !self.sessions.values().any(|s| s.request == id) {
                 self.attempt(id, entropy);
             }
@@ -376,6 +438,7 @@ impl Engine {
         let id = session.request;
         self.retries.remove(&id);
         self.drafts.remove(&id);
+        self.last_failures.remove(&id);
         if self.broadcasts.remove(&id)
             && let Ok(Some((artefact, network))) = self.artefact(id)
         {

@@ -345,7 +345,9 @@ impl Engine {
         let waiting: Vec<_> = self
             .ceremonies
             .values()
-            .filter(|c| matches!(c.phase, Phase::Waiting) && c.plan.members.contains(&peer))
+            // Also while running: the peer may have missed a yes that overtook the plan.
+            .filter(|c| !matches!(c.phase, Phase::Done(_) | Phase::Failed(_)))
+            .filter(|c| c.plan.members.contains(&peer))
             .map(|c| (c.plan.clone(), c.joined.contains(&self.me)))
             .collect();
         for (plan, joined) in waiting {

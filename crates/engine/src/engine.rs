@@ -1,6 +1,6 @@
 //! The machine itself: what it holds in memory, how it starts, and where each event goes.
 
-use crate::attempts::{Draft, Verdicts};
+use crate::attempts::{Draft, Retry, Verdicts};
 use crate::ceremony::Ceremony;
 use crate::event::{Effect, Event, Output};
 use crate::job::{Job, JobId};
@@ -101,7 +101,9 @@ pub struct Engine {
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) early: BTreeMap<SessionId, Early>,
     pub(crate) waiters: BTreeMap<RequestId, Vec<Waiter>>,
-    pub(crate) retries: BTreeMap<RequestId, (Timestamp, u32)>,
+    pub(crate) retries: BTreeMap<RequestId, Retry>,
+    pub(crate) last_failures: BTreeMap<RequestId, String>,
+    pub(crate) avoided: BTreeMap<String, Timestamp>,
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
     pub(crate) verdicts: BTreeMap<RequestId, Verdicts>,
     pub(crate) broadcasts: BTreeSet<RequestId>,
@@ -136,6 +138,7 @@ impl Engine {
         }
         engine.open_secrets(persistent.secrets)?;
         engine.commit(Entry::Started(incarnation));
+        engine.resume_requests();
         let peers: Vec<_> = engine
             .state
             .peers
@@ -166,6 +169,8 @@ impl Engine {
             early: BTreeMap::new(),
             waiters: BTreeMap::new(),
             retries: BTreeMap::new(),
+            last_failures: BTreeMap::new(),
+            avoided: BTreeMap::new(),
             drafts: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             broadcasts: BTreeSet::new(),
@@ -250,6 +255,8 @@ impl Engine {
         for id in self.state.forget(self.now) {
             self.verdicts.remove(&id);
             self.drafts.remove(&id);
+            self.last_failures.remove(&id);
+            self.retries.remove(&id);
         }
     }
 

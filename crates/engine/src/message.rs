@@ -195,6 +195,8 @@ pub enum Message {
         epoch: PairEpoch,
         /// Both ends compute the same.
         mesh: [u8; 32],
+        /// The speaker has heard the same of us; else it wants an answer.
+        heard: bool,
     },
     /// "A check failed; our pair state is destroyed."
     PairStopped {
@@ -314,10 +316,11 @@ impl Wire for Message {
                 w.u32(epoch.0);
                 w.bytes(bytes);
             }
-            Self::PairReady { epoch, mesh } => {
+            Self::PairReady { epoch, mesh, heard } => {
                 w.u8(6);
                 w.u32(epoch.0);
                 w.fixed(mesh);
+                w.u8(u8::from(*heard));
             }
             Self::PairStopped { epoch } => {
                 w.u8(7);
@@ -401,7 +404,11 @@ impl Wire for Message {
                 epoch: PairEpoch(r.u32()?),
                 bytes: r.bytes(limits::MESSAGE_BYTES_MAX)?,
             }),
-            6 => Ok(Self::PairReady { epoch: PairEpoch(r.u32()?), mesh: r.fixed()? }),
+            6 => Ok(Self::PairReady {
+                epoch: PairEpoch(r.u32()?),
+                mesh: r.fixed()?,
+                heard: r.flag("heard")?,
+            }),
             7 => Ok(Self::PairStopped { epoch: PairEpoch(r.u32()?) }),
             8..=12 => read_ceremony(tag, r),
             13..=16 => read_signing(tag, r),

@@ -136,7 +136,7 @@ impl Engine {
         let record = self.state.peers.get(&peer).map(|p| p.pair.clone());
         match record {
             Some(PairRecord::Ready { epoch, mesh }) => {
-                self.send(peer, &Message::PairReady { epoch, mesh });
+                self.send(peer, &Message::PairReady { epoch, mesh, heard: false });
             }
             Some(PairRecord::Stopped { epoch, .. }) => {
                 self.send(peer, &Message::PairStopped { epoch });
@@ -150,7 +150,7 @@ impl Engine {
     pub(crate) fn nudge_pair(&mut self, peer: NodeId) {
         if let Some(Pair::Ready { state, epoch, confirmed: false, .. }) = self.pairs.get(&peer) {
             let (epoch, mesh) = (*epoch, state.id());
-            self.send(peer, &Message::PairReady { epoch, mesh });
+            self.send(peer, &Message::PairReady { epoch, mesh, heard: false });
         }
     }
 
@@ -203,7 +203,9 @@ impl Engine {
                 self.handle_pair_offer(peer, epoch, nonce, entropy);
             }
             Message::PairStep { epoch, bytes } => self.handle_pair_step(peer, epoch, bytes),
-            Message::PairReady { epoch, mesh } => self.handle_pair_ready(peer, epoch, mesh),
+            Message::PairReady { epoch, mesh, heard } => {
+                self.handle_pair_ready(peer, epoch, mesh, heard);
+            }
             Message::PairStopped { epoch } => self.handle_pair_stopped(peer, epoch),
             _ => {}
         }
@@ -327,17 +329,17 @@ impl Engine {
         if let Some(bytes) = last {
             self.send(peer, &Message::PairStep { epoch, bytes });
         }
-        self.send(peer, &Message::PairReady { epoch, mesh });
+        self.send(peer, &Message::PairReady { epoch, mesh, heard: false });
     }
 
-    fn handle_pair_ready(&mut self, peer: NodeId, epoch: PairEpoch, mesh: [u8; 32]) {
+    fn handle_pair_ready(&mut self, peer: NodeId, epoch: PairEpoch, mesh: [u8; 32], heard: bool) {
         let own = match self.pairs.get(&peer) {
             Some(Pair::Ready { state, epoch, .. }) => (state.id(), *epoch),
             // Still making it: the peer is ahead, its word comes again with the next link.
-            _ => return self.note_early_ready(peer, epoch, mesh),
+            _ => return self.note_early_ready(peer, epoch),
         };
         if own == (mesh, epoch) {
-            return self.confirm_pair(peer);
+            return self.confirm_pair(peer, heard);
         }
         // A crash between the two ends' writes: neither state is of use, and nobody is to blame.
         let text =
@@ -346,19 +348,19 @@ impl Engine {
         self.forget_pair(peer);
     }
 
-    fn confirm_pair(&mut self, peer: NodeId) {
+    fn confirm_pair(&mut self, peer: NodeId, heard: bool) {
         let Some(Pair::Ready { confirmed, epoch, state, .. }) = self.pairs.get_mut(&peer) else {
             return;
         };
-        if !core::mem::replace(confirmed, true) {
-            // The peer may have spoken before it could hear us.
-            let (epoch, mesh) = (*epoch, state.id());
-            self.send(peer, &Message::PairReady { epoch, mesh });
+        *confirmed = true;
+        let (epoch, mesh) = (*epoch, state.id());
+        if !heard {
+            self.send(peer, &Message::PairReady { epoch, mesh, heard: true });
         }
     }
 
     /// The peer finished first: its word counts once our own state is stored, so ask it to say it again.
-    fn note_early_ready(&mut self, peer: NodeId, epoch: PairEpoch, _mesh: [u8; 32]) {
+    fn note_early_ready(&mut self, peer: NodeId, epoch: PairEpoch) {
         let stale = match self.pairs.get(&peer) {
             Some(Pair::Absent { setup: Some(setup), .. }) => setup.epoch > epoch,
             _ => false,

@@ -240,7 +240,7 @@ impl Engine {
                     .is_some_and(|s| s.members.values().any(|node| *node == peer));
                 if member {
                     let text = format!("{} gave up: {reason}", self.name_of(peer));
-                    self.drop_session(session, &text, true);
+                    self.fail_session(session, &text);
                 }
                 self.early.remove(&session);
             }
@@ -293,6 +293,10 @@ impl Engine {
         self.note_verdict(request, peer, refusal.clone());
         if let Some((code, reason)) = refusal {
             let text = format!("{} refused: {reason}", self.name_of(peer));
+            if code == "already_used" {
+                let spends = self.sessions.get(&session).map(|s| s.plan.spends.clone());
+                self.avoid_spends(spends.into_iter().flatten().map(|spend| spend.0).collect());
+            }
             self.drop_session(session, &text, true);
             self.after_refusal(request, &code, text, entropy);
         }
@@ -390,7 +394,7 @@ impl Engine {
             }
             if tickets.len().saturating_add(1) != state.members.len() {
                 self.settle_tickets(session, tickets, BTreeMap::new());
-                return self.drop_session(session, "a pair's gate is full or closed", true);
+                return self.fail_session(session, "a pair's gate is full or closed");
             }
         }
         let Run::Waiting(running) = core::mem::replace(&mut item.run, Run::Busy) else { return };
@@ -451,7 +455,7 @@ impl Engine {
             let text = format!("{} broke the protocol: {text}", self.name_of(*node));
             self.warn("misbehaved", text);
         }
-        self.drop_session(session, &text, true);
+        self.fail_session(session, &text);
     }
 
     fn send_round(
@@ -568,8 +572,20 @@ impl Engine {
             let message = Message::Abort { session, reason: reason.clone() };
             self.send_all(state.members.values().copied(), &message);
         }
-        if state.proposal.coordinator == self.me {
-            self.after_failure(state.request, reason);
+    }
+
+    /// Ends a session because somebody was silent or broke the protocol. The others may have come to their last round, so
+    /// at its coordinator the request keeps its nonce or coins and is tried again with the same bytes.
+    pub(crate) fn fail_session(&mut self, session: SessionId, reason: &str) {
+        let Some(state) = self.sessions.get(&session) else { return };
+        let request = state.request;
+        let mine = state.proposal.coordinator == self.me;
+        if mine {
+            self.state.mark_spent(&request, &session);
+        }
+        self.drop_session(session, reason, true);
+        if mine {
+            self.after_failure(request, reason.to_owned());
         }
     }
 
@@ -582,7 +598,7 @@ impl Engine {
             .collect();
         let text = format!("{}: {reason}", self.name_of(peer));
         for session in affected {
-            self.drop_session(session, &text, true);
+            self.fail_session(session, &text);
         }
     }
 
@@ -594,7 +610,7 @@ impl Engine {
             .map(|(id, s)| (*id, self.silent_members(s)))
             .collect();
         for (session, silent) in late {
-            self.drop_session(session, &format!("no answer from {silent}"), true);
+            self.fail_session(session, &format!("no answer from {silent}"));
         }
         let now = self.now;
         self.early.retain(|_, early| now.ms_since(early.since) <= EARLY_MS_MAX);

@@ -194,6 +194,7 @@ impl State {
                 self.remember(request).entered_here = true;
             }
             Entry::Decided { proposal, spends, .. } => {
+                // A new attempt: what an earlier one was refused for is past.
                 let (session, request) = (proposal.session(), proposal.request.id());
                 let decision = Decision {
                     session,

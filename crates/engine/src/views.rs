@@ -270,14 +270,18 @@ impl Engine {
             unsigned: plan.as_ref().map(|plan| hex(&plan.unsigned)),
             verdicts: self.verdict_views(id, state),
             signed: plan.and_then(|plan| self.signed_view(state, keeping, &plan)),
-            problem: state.refused.as_ref().map(|(code, message)| api::Problem {
-                code: code.clone(),
-                message: message.clone(),
-                hint: None,
-            }),
+            problem: self.problem_view(id, state),
             created_at_ms: request.created_at.0,
             expires_at_ms: request.expires_at.0,
         })
+    }
+
+    /// Why it was refused, or why the last attempt failed while another is on its way.
+    fn problem_view(&self, id: RequestId, state: &RequestState) -> Option<api::Problem> {
+        let refused = state.refused.clone();
+        let failed = self.last_failures.get(&id).map(|m| ("not_signed".to_owned(), m.clone()));
+        let (code, message) = refused.or(failed)?;
+        Some(api::Problem { code, message, hint: None })
     }
 
     fn request_word(&self, id: RequestId, state: &RequestState) -> &'static str {

@@ -48,12 +48,8 @@ pub fn strangers(seed: u64, nodes: usize) -> World {
 /// Runs a ceremony for a test vault over all nodes.
 pub fn make_vault(world: &mut World, threshold: u16) -> VaultId {
     let members = (0..world.size()).filter_map(|node| world.id(node)).collect();
-    let new = api::NewCeremony {
-        purpose: Purpose::Test,
-        name: "sim".to_owned(),
-        members,
-        threshold,
-    };
+    let new =
+        api::NewCeremony { purpose: Purpose::Test, name: "sim".to_owned(), members, threshold };
     let reply = world.ask_and_wait(0, Command::NewCeremony(new), 100);
     let Some(Ok(Reply::Ceremony(view))) = reply else { panic!("no ceremony: {reply:?}") };
     world.pass(20_000);

@@ -24,11 +24,8 @@ pub struct Outcome {
 /// Runs one seed on a thread of its own. Panics with the seed when an invariant breaks.
 pub fn run_seed(seed: u64) -> Outcome {
     // Made before the seeded thread starts: the fixture is the same for every seed.
-    let ready = if seed.is_multiple_of(3) {
-        fixture::two_of_three()
-    } else {
-        fixture::three_of_three()
-    };
+    let ready =
+        if seed.is_multiple_of(3) { fixture::two_of_three() } else { fixture::three_of_three() };
     let run = move || {
         let _seeded = Seeded::new(seed);
         let mut world = ready.world(seed, Faults::of_seed(seed));

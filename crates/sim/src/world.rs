@@ -370,9 +370,9 @@ impl World {
         let key = ends(a, b);
         let wants = |x: usize, y: usize| {
             let id = self.id(y);
-            self.nodes.get(x).is_some_and(|n| {
-                n.engine.is_some() && id.is_some_and(|id| n.connect.contains(&id))
-            })
+            self.nodes
+                .get(x)
+                .is_some_and(|n| n.engine.is_some() && id.is_some_and(|id| n.connect.contains(&id)))
         };
         if self.links.contains_key(&key) || !wants(a, b) || !wants(b, a) {
             return;
