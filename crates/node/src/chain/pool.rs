@@ -80,7 +80,10 @@ impl ChainPool {
                 Ok(_) => tracing::info!(request = %request.short(), %network, "broadcast"),
                 Err(error) => {
                     let code = error.code();
-                    tracing::warn!(request = %request.short(), %network, code, %error, "not broadcast");
+                    tracing::warn!(
+                        request = %request.short(), %network, code, %error,
+                        "not broadcast"
+                    );
                 }
             }
         });

@@ -241,7 +241,10 @@ impl Runner {
             match written {
                 Ok(()) => {}
                 Err(StoreError::NotDestroyed(reason)) => {
-                    tracing::error!(code = "store_not_destroyed", %reason, "old secrets may remain");
+                    tracing::error!(
+                        code = "store_not_destroyed", %reason,
+                        "old secrets may remain"
+                    );
                 }
                 Err(error @ StoreError::Full) => {
                     self.fail_all(&error);
@@ -314,7 +317,10 @@ impl Runner {
 
     /// The engine that owed these answers is gone.
     fn fail_all(&mut self, error: &StoreError) {
-        tracing::error!(code = error.code(), %error, "the store refused a commit; nothing of it left");
+        tracing::error!(
+            code = error.code(), %error,
+            "the store refused a commit; nothing of it left"
+        );
         for (_, (answer, _place)) in std::mem::take(&mut self.waiting) {
             let _left = answer.send(Err(store_problem(error)));
         }
