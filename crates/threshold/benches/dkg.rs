@@ -1,5 +1,7 @@
 //! What sharing and a whole ceremony cost: CPU of all parties together, one thread, no transport.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use model::access::AccessTree;
 use model::card::NodeKey;

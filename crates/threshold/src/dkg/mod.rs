@@ -47,7 +47,7 @@ pub struct Outgoing {
 pub struct Running {
     party: Party,
     /// Our own broadcast of the awaited round.
-    sent: Sent,
+    sent: Box<Sent>,
     state: State,
 }
 
@@ -103,7 +103,7 @@ pub fn start(
 
 impl Running {
     fn begin(party: Party, dealt: Dealt, key: &NodeKey) -> (Self, Vec<Outgoing>) {
-        let sent = dealt.commit(&party, key);
+        let sent = Box::new(dealt.commit(&party, key));
         let state = State::Committed(Box::new(Committed { dealt }));
         let outgoing = party.to_others(&sent, None);
         (Self { party, sent, state }, outgoing)
@@ -137,7 +137,7 @@ impl Running {
         let Self { party, sent, state } = self;
         party.check_key(key)?;
         let (mut round, privates) = party.receive(round_number, &inbox)?;
-        round.insert(party.me, sent);
+        round.insert(party.me, *sent);
         let (state, sent, private) = match state {
             State::Committed(state) => {
                 let (next, sent) = state.reveal(&party, round, key, entropy)?;
@@ -158,6 +158,7 @@ impl Running {
             }
         };
         let outgoing = party.to_others(&sent, private.as_ref());
+        let sent = Box::new(sent);
         Ok(Step::Continue(Self { party, sent, state }, outgoing))
     }
 }

@@ -5,12 +5,13 @@ use crate::dkg::{
     DkgError, Outcome, Plan, PlanError, Refusal, Running, State, start, verify_transcript,
 };
 use crate::sharing::{additive_share, public_additive_shares};
-use crate::testing::{SeededEntropy, ceremony, committee, halves, seats};
+use crate::testing::{SeededEntropy, ceremony, committee, halves, run_ceremony, seats, trees};
 use model::access::AccessTree;
 use model::card::NodeKey;
 use model::curve::{Curve, Ed25519, Secp256k1};
 use model::ids::Seat;
 use model::wire::Wire;
+use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -134,4 +135,22 @@ fn nothing_secret_is_printed() {
     let State::Committed(state) = &world.running[&Seat(1)].state else { unreachable!() };
     let private = format!("{:?}", state.dealt.private);
     assert_eq!(private, "Private { contribution: Secret(..), salt: Secret(..) }");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tree_that_nobody_satisfies_alone_gets_its_keys(tree in trees()) {
+        let (plan, keys) = ceremony(tree, 2);
+        prop_assume!(plan.check().is_ok() && keys.len() <= 8);
+        let done = run_ceremony(&plan, &keys);
+        let first = done.values().next().unwrap();
+        for outcome in done.values() {
+            prop_assert_eq!(outcome.vault, first.vault);
+            prop_assert_eq!(outcome.public.check_share(&outcome.share), Ok(()));
+        }
+        let checked = verify_transcript(&first.transcript, &first.confirmations);
+        prop_assert_eq!(checked, Ok((plan, first.vault)));
+    }
 }

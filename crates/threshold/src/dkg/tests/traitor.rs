@@ -176,7 +176,7 @@ fn a_complaint_about_swapped_broadcasts_frames_nobody() {
     };
     // The complainer swaps its receive key.
     let mut commit = Commit::parse(&world.plan, receiver).unwrap();
-    commit.receive_key = commit.receive_key + Secp256k1::mul_base(&Secp256k1::one());
+    commit.receive_key += Secp256k1::mul_base(&Secp256k1::one());
     let swapped = Evidence::Complaint {
         receiver: sign(receiver, commit.to_bytes()),
         dealt: dealt.clone(),
