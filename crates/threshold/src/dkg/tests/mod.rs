@@ -103,7 +103,7 @@ impl World {
             let broadcast = Broadcast::sign(plan, round, seat, body, &self.keys[&TRAITOR]);
             *bytes = write_message(&broadcast, message.private.as_ref());
             if only.is_none() {
-                self.running.get_mut(&TRAITOR).unwrap().sent = Box::new(broadcast);
+                *self.running.get_mut(&TRAITOR).unwrap().sent = broadcast;
             }
         }
     }
