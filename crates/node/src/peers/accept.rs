@@ -31,11 +31,11 @@ impl Drop for Slot {
 
 pub(super) fn start(core: &Arc<Core>, listener: TcpListener) -> Result<(), rustls::Error> {
     let acceptor = TlsAcceptor::from(core.identity.server(core.trusted.clone())?);
-    let core = core.clone();
-    core.runtime.clone().spawn(async move {
+    let shared = core.clone();
+    core.run_listener(async move {
         tokio::select! {
-            () = listen(&core, &listener, &acceptor) => {}
-            () = core.closed() => {}
+            () = listen(&shared, &listener, &acceptor) => {}
+            () = shared.closed() => {}
         }
     });
     Ok(())

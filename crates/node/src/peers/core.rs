@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
 /// A lock whose holder panicked still guards sound data: every critical section here is a few map operations.
@@ -39,6 +39,7 @@ pub(super) struct Core {
     pub runtime: Handle,
     hello: Mutex<Arc<Vec<u8>>>,
     closing: watch::Sender<bool>,
+    listener: Mutex<Option<JoinHandle<()>>>,
     next_connection: AtomicU64,
     known: Mutex<BTreeMap<NodeId, Known>>,
     unsettled: Mutex<BTreeMap<NodeId, usize>>,
@@ -70,6 +71,7 @@ impl Core {
             runtime: Handle::current(),
             hello: Mutex::new(check_hello(config.hello)?),
             closing: watch::Sender::new(false),
+            listener: Mutex::default(),
             next_connection: AtomicU64::new(1),
             known: Mutex::default(),
             unsettled: Mutex::default(),
@@ -184,8 +186,19 @@ impl Core {
         self.closing.send_replace(true);
     }
 
+    /// Runs the listener until the shutdown, which waits for it: the port is free again afterwards.
+    pub(super) fn run_listener(&self, task: impl Future<Output = ()> + Send + 'static) {
+        *lock(&self.listener) = Some(self.runtime.spawn(task));
+    }
+
     pub(super) async fn shutdown(&self) {
         self.begin_shutdown();
+        let listener = lock(&self.listener).take();
+        if let Some(listener) = listener
+            && let Err(error) = listener.await
+        {
+            tracing::error!(%error, "the listener failed");
+        }
         let mut changes = self.table.changes.subscribe();
         let empty = async { while !self.table.is_empty() && changes.changed().await.is_ok() {} };
         if timeout(Duration::from_secs(2), empty).await.is_err() {

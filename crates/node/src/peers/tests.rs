@@ -40,8 +40,17 @@ struct Node {
 async fn start_with(seed: u8, incarnation: u8, listen: &str, timing: Timing) -> Node {
     let key = key(seed);
     let listen = Some(listen.parse().unwrap());
-    let config = PeerConfig { key: &key, listen, hello: hello(incarnation), timing };
-    let (links, events) = PeerManager::start(config).await.unwrap();
+    let starting = async {
+        loop {
+            let hello = hello(incarnation);
+            match PeerManager::start(PeerConfig { key: &key, listen, hello, timing }).await {
+                // Another test's connection may hold the port of a node that comes back.
+                Err(StartError::Listen { .. }) => sleep(Duration::from_millis(50)).await,
+                started => break started.unwrap(),
+            }
+        }
+    };
+    let (links, events) = timeout(PATIENCE, starting).await.expect("the port in time");
     Node { id: key.id(), links, events }
 }
 
