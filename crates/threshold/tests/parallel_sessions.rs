@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{SeededEntropy, Session, Vault, committee, root_item};
+use common::{SeededEntropy, Session, Vault, committee, fresh_pair, root_item};
 use dkls23_core::utilities::hashes::tagged_hash_as_scalar;
 use dkls23_core::utilities::hashes::{HashOutput, point_to_bytes, tagged_hash};
 use dkls23_core::utilities::multiplication::{MulDataToReceiver, MulReceiver, MulSender};
@@ -29,6 +29,7 @@ use model::ids::{Seat, SessionId};
 use model::keys::KeyKind;
 use model::wire::Reader;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use threshold::pair::{Failure, PairGate, PairState, Settled};
 use threshold::sign::{Head, Running, SignError, Step};
 
@@ -253,41 +254,31 @@ fn answer_to(run: Running, message: Vec<u8>) -> Result<Vec<u8>, SignError> {
 #[test]
 fn invariant_k6_256_parallel_sessions_teach_a_traitor_no_more_than_one_run_of_luck() {
     let vault = Vault::deal(committee(2, 3), 21);
-    let template = Session::new(&vault, &[1, 2], root_item(KeyKind::Ecdsa, 1), 1);
-    let honest_state = stored(&template.mesh[&(Seat(1), Seat(2))]);
-    let traitor = Traitor {
-        state: stored(&template.mesh[&(Seat(2), Seat(1))]),
-        public_key: point_to_bytes::<K256>(&vault.public.keys.ecdsa.point.to_affine()),
-    };
-    let truth = honest_state.sender.ote_sender.correlation.clone();
-    let tree = &vault.public.tree;
+    let quorum = common::seats(&[1, 2]);
     let share = &vault.shares[&Seat(1)].ecdsa;
-    let additive =
-        threshold::sharing::additive_share::<Secp256k1>(tree, &template.quorum, Seat(1), share);
+    let tree = &vault.public.tree;
+    let additive = threshold::sharing::additive_share::<Secp256k1>(tree, &quorum, Seat(1), share);
     let additive = Secp256k1::scalar_from_bytes(additive.unwrap().expose()).unwrap();
-
-    // Control: one honest session's answer does open the share to somebody who has the whole correlation, so the
-    // attack below fails because of the gate and not because it was written wrongly.
-    let (run, _) = template.start(Seat(1), 1);
-    let (_, mut out) = template.start(Seat(2), 1);
-    let kept = traitor.bend(&template, &mut out[0].bytes, None);
-    let answer = answer_to(run, out.remove(0).bytes).unwrap();
-    assert!(traitor.open(&template, &kept, &truth, &answer) == additive);
-
-    // A lucky traitor: the first three columns it tries are unset, the fourth is set.
-    let (unset, set): (Vec<usize>, Vec<usize>) = (0..COLUMNS).partition(|row| !truth[*row]);
-    let rows: Vec<usize> = [&unset[..LUCK], &set[..1], &unset[LUCK..], &set[1..]]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
     for shuffled in [false, true] {
-        let mut shuffle = SeededEntropy::new(4);
+        let pair = fresh_pair(vault.public.members[&Seat(1)], vault.public.members[&Seat(2)], 9);
+        let traitor = Traitor {
+            state: stored(&pair.1),
+            public_key: point_to_bytes::<K256>(&vault.public.keys.ecdsa.point.to_affine()),
+        };
+        let truth = stored(&pair.0).sender.ote_sender.correlation.clone();
+        check_control(&vault, &pair, &traitor, &truth, additive);
+        // A lucky traitor: the first three columns it tries are unset, the fourth is set.
+        let (unset, set): (Vec<usize>, Vec<usize>) = (0..COLUMNS).partition(|row| !truth[*row]);
+        let parts = [&unset[..LUCK], &set[..1], &unset[LUCK..], &set[1..]];
+        let rows: Vec<usize> = parts.into_iter().flatten().copied().collect();
         let mut order: Vec<usize> = (0..COLUMNS).collect();
         if shuffled {
+            let mut shuffle = SeededEntropy::new(4);
             order.sort_by_cached_key(|_| shuffle.bytes::<8>());
         }
-        let left = attack(&vault, &traitor, &truth, &rows, &order);
+        let left = attack(&vault, &pair, &traitor, &truth, &rows, &order);
+        // The state is destroyed: no session holds it any more, so nothing can be computed with it again.
+        Arc::try_unwrap(pair.0).expect("a dropped session still holds the pair state").destroy();
         // What left is a run of luck: sessions in order, none of them at or behind the first set bit.
         assert_eq!(left.len(), if shuffled { left.len().min(LUCK) } else { LUCK });
         let tried: Vec<usize> = left.iter().map(|(row, ..)| *row).collect();
@@ -303,6 +294,29 @@ fn invariant_k6_256_parallel_sessions_teach_a_traitor_no_more_than_one_run_of_lu
     }
 }
 
+type Pair = (Arc<PairState>, Arc<PairState>);
+
+/// Starts a session at both ends; the session keeps no pair state afterwards.
+fn start_both<'a>(vault: &'a Vault, pair: &Pair, number: usize) -> (Session<'a>, Running, Vec<u8>) {
+    let mut session = Session::new(vault, &[1, 2], root_item(KeyKind::Ecdsa, 2), 2);
+    session.session = SessionId(model::hash::sha256(&number.to_be_bytes()));
+    let (one, two) = (Seat(1), Seat(2));
+    session.mesh = [((one, two), Arc::clone(&pair.0)), ((two, one), Arc::clone(&pair.1))].into();
+    let (run, _) = session.start(one, 1);
+    let (_, mut out) = session.start(two, 1);
+    session.mesh.clear();
+    (session, run, out.remove(0).bytes)
+}
+
+/// One honest session's answer does open the share to somebody who has the whole correlation, so the attack fails
+/// because of the gate and not because it was written wrongly.
+fn check_control(vault: &Vault, pair: &Pair, traitor: &Traitor, truth: &[bool], additive: Scalar) {
+    let (session, run, mut message) = start_both(vault, pair, COLUMNS);
+    let kept = traitor.bend(&session, &mut message, None);
+    let answer = answer_to(run, message).unwrap();
+    assert!(traitor.open(&session, &kept, truth, &answer) == additive);
+}
+
 /// Columns that a lucky traitor tries before it is caught.
 const LUCK: usize = 3;
 
@@ -311,6 +325,7 @@ type Answered<'a> = (usize, Session<'a>, Kept, Vec<u8>);
 /// 256 sessions are admitted before any is judged, session n bending column `rows[n]`; the workers finish in `order`.
 fn attack<'a>(
     vault: &'a Vault,
+    pair: &Pair,
     traitor: &Traitor,
     truth: &[bool],
     rows: &[usize],
@@ -319,13 +334,10 @@ fn attack<'a>(
     let mut gate = PairGate::new();
     let mut flight = BTreeMap::new();
     for (number, row) in rows.iter().enumerate() {
-        let mut session = Session::new(vault, &[1, 2], root_item(KeyKind::Ecdsa, 2), 2);
-        session.session = SessionId(model::hash::sha256(&number.to_be_bytes()));
-        let (run, _) = session.start(Seat(1), 1);
-        let (_, mut out) = session.start(Seat(2), 1);
-        let kept = traitor.bend(&session, &mut out[0].bytes, Some(*row));
+        let (session, run, mut message) = start_both(vault, pair, number);
+        let kept = traitor.bend(&session, &mut message, Some(*row));
         let ticket = gate.admit().unwrap();
-        flight.insert(number, (ticket, *row, session, kept, run, out.remove(0).bytes));
+        flight.insert(number, (ticket, *row, session, kept, run, message));
     }
     assert_eq!(gate.admit(), None, "no more than 256 in flight");
     let (mut left, mut failures, mut judged) = (vec![], 0, 0);
