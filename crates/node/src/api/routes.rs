@@ -16,6 +16,7 @@ use model::entropy::Entropy as _;
 use model::hd::DerivationPath;
 use model::ids::{CeremonyId, ClientId, NodeId, RequestId, VaultId};
 use model::intent::{Intent, Network};
+use model::keys::Purpose;
 use model::secret::Secret;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -115,8 +116,17 @@ async fn unseal(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn trust(State(state): Shared, _: Operator, Strict(body): Strict<api::TrustPeer>) -> Answer {
-    operator(&state, Command::Trust(body)).await
+/// As [`api::TrustPeer`], unknown fields refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrustBody {
+    card: String,
+    words: String,
+}
+
+async fn trust(State(state): Shared, _: Operator, Strict(body): Strict<TrustBody>) -> Answer {
+    let TrustBody { card, words } = body;
+    operator(&state, Command::Trust(api::TrustPeer { card, words })).await
 }
 
 async fn resume_pair(State(state): Shared, _: Operator, Id(id): Id<NodeId>) -> Answer {
@@ -131,12 +141,24 @@ async fn ceremonies(State(state): Shared, _: Operator) -> Answer {
     operator(&state, Command::Ceremonies).await
 }
 
+/// As [`api::NewCeremony`], unknown fields refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CeremonyBody {
+    purpose: Purpose,
+    name: String,
+    members: Vec<NodeId>,
+    threshold: u16,
+}
+
 async fn new_ceremony(
     State(state): Shared,
     _: Operator,
-    Strict(body): Strict<api::NewCeremony>,
+    Strict(body): Strict<CeremonyBody>,
 ) -> Answer {
-    operator(&state, Command::NewCeremony(body)).await
+    let CeremonyBody { purpose, name, members, threshold } = body;
+    let new = api::NewCeremony { purpose, name, members, threshold };
+    operator(&state, Command::NewCeremony(new)).await
 }
 
 async fn ceremony(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>) -> Answer {

@@ -1,6 +1,7 @@
 //! Refusals at the door, routes and what they ask the engine, sealed start, overload.
 
 mod listener;
+mod mutual_tls;
 
 use super::testing::{
     CLIENT_TOKEN, OPERATOR_TOKEN, block_on, node, request, running, sealed_node, stuck_node,
@@ -168,7 +169,9 @@ fn overload_is_shed_with_429_and_retry_after() {
                 tokio::spawn(async move { handle.ask(Caller::Operator, Command::Node).await })
             })
             .collect();
-        tokio::task::yield_now().await;
+        while handle.commands() < crate::runner::COMMANDS_MAX {
+            tokio::task::yield_now().await;
+        }
         let response = fixture.send(request("GET", "/v1/vaults", CLIENT_TOKEN, "")).await;
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()["retry-after"], "1");

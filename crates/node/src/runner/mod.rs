@@ -245,7 +245,9 @@ mod queue_tests {
                     tokio::spawn(async move { handle.ask(Caller::Operator, Command::Node).await })
                 })
                 .collect();
-            tokio::task::yield_now().await;
+            while handle.commands() < COMMANDS_MAX {
+                tokio::task::yield_now().await;
+            }
             let shed = handle.ask(Caller::Operator, Command::Node).await;
             assert_eq!(shed.map_err(|p| (p.class, p.code)), Err((Class::Overloaded, "overloaded")));
             while let Some(input) = inbox.ready() {
