@@ -33,7 +33,7 @@ pub fn caller_of_token(state: &ApiState, token: &str) -> Option<Caller> {
         return None;
     }
     let hash = model::hash::sha256(token.as_bytes());
-    // Hashes are compared, so the time of the comparison says nothing about the token.
+    // API-AUTH-1: hashes are kept and compared, so the time of the comparison says nothing about the token.
     Some(if hash == state.operator { Caller::Operator } else { Caller::Client(hash) })
 }
 
@@ -155,6 +155,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<ApiState>> for StrictSecret<T> {
     }
 }
 
+// API-BODY-1: the types refuse unknown fields.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|error| {
         ApiError(refuse(Class::Refused, "malformed_json", format!("the body: {error}")))
@@ -202,6 +203,7 @@ impl ApiState {
         command: Command,
         wait_ms: u64,
     ) -> Result<Reply, ApiError> {
+        // API-WAIT-1: nobody holds a place for longer than this.
         if wait_ms > WAIT_MS_MAX {
             let text = format!("wait_ms is {wait_ms}, at most {WAIT_MS_MAX}");
             return Err(ApiError(refuse(Class::Refused, "invalid_field", text)));

@@ -30,6 +30,7 @@ const LISTED: (usize, usize) = (50, 500);
 /// Path patterns with their handlers.
 pub fn all() -> Vec<(&'static str, MethodRouter<Arc<ApiState>>)> {
     vec![
+        // API-AUTH-2: these four take no credential.
         ("/healthz", get(health::healthz)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),
@@ -169,6 +170,7 @@ async fn join_ceremony(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>
     operator(&state, Command::JoinCeremony(id)).await
 }
 
+// API-AUTH-3: what a program may see is the engine's decision.
 async fn vaults(State(state): Shared, Asker(caller): Asker) -> Answer {
     state.ask(caller, Command::Vaults, 0).await.map(respond)
 }

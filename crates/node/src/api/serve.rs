@@ -67,6 +67,7 @@ impl core::fmt::Debug for Server {
 
 /// Binds the API's address.
 pub async fn bind(address: SocketAddr, tls: Option<ApiTls>) -> Result<Server, ListenError> {
+    // API-LISTEN-1: a token must not cross a network in clear.
     if tls.is_none() && !address.ip().is_loopback() {
         return Err(ListenError::PlainOutside(address));
     }
@@ -100,7 +101,7 @@ impl Server {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            // A full house closes the door at once instead of letting callers wait for their own time-out.
+            // API-LISTEN-3: a full house closes the door at once instead of letting callers wait for their own time-out.
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 metrics.connection_shed();
                 continue;

@@ -56,7 +56,7 @@ impl ApiTls {
                 for certificate in certificates(path)? {
                     roots.add(certificate)?;
                 }
-                // A caller without a certificate may still show a token.
+                // API-LISTEN-2: a caller without a certificate may still show a token.
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                         .allow_unauthenticated()

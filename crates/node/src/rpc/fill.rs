@@ -68,6 +68,7 @@ fn complete_fee(fee: RpcFee, max_fee: u128, tip: u128) -> RpcFee {
 
 /// The exact bytes where the object says everything; else the call, with whatever is known beside the nonce.
 pub(super) fn wish(transaction: &RpcTransaction, chain: u64) -> Result<Wish, RpcError> {
+    // RPC-2: a named nonce fixes every byte.
     if let Some(bytes) = transaction.unsigned(chain)? {
         let bytes = format!("0x{}", hex::encode(bytes));
         let ask = AskView::Raw { format: "evm_transaction".into(), bytes };

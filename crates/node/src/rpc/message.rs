@@ -95,7 +95,7 @@ impl From<chains::Refusal> for RpcError {
 impl From<ChainCallError> for RpcError {
     fn from(error: ChainCallError) -> Self {
         match error {
-            // As the chain node said it: tools read revert data from it.
+            // RPC-5: as the chain node said it: tools read revert data from it.
             ChainCallError::Refused { code, message, data, .. } => Self { code, message, data },
             other => Self::new(-32002, other.code(), other.to_string()),
         }

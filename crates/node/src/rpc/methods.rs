@@ -71,6 +71,7 @@ impl Endpoint {
         let chain = self.chain(None);
         let dev = chain.as_ref().is_ok_and(|id| DEV_CHAINS.contains(id));
         let named = |names: &[&str]| names.iter().any(|name| method.starts_with(name));
+        // RPC-6: what is not named here or read-only by its namespace is not offered.
         let offered = named(&PASSED) || dev && named(&DEV_PASSED);
         if !offered {
             let method: String = method.chars().take(60).collect();

@@ -35,7 +35,7 @@ impl Endpoint {
     pub(super) async fn send_transaction(&self, params: &[Value]) -> Result<Value, RpcError> {
         let wished = parse_transaction(nth(params, 0)?)?.chain_id;
         let network = Network::Evm(self.chain(wished)?);
-        // Refused before anything is signed: a signature that nobody sends would only confuse nonces.
+        // RPC-4: refused before anything is signed: a signature that nobody sends would only confuse nonces.
         self.state.chains.check(network)?;
         let (_, signed, _) = self.transaction(params).await?;
         let hash = signed.txid.clone().unwrap_or_default();
@@ -61,6 +61,7 @@ impl Endpoint {
         let object = nth(params, 0)?;
         let mut transaction = parse_transaction(object)?;
         let chain = self.chain(transaction.chain_id)?;
+        // RPC-1: another chain or somebody else's account is refused before anything is asked.
         transaction.check_chain(chain)?;
         let from = object.get("from").map(|from| text(from, "from")).transpose()?;
         let from = from.ok_or_else(|| RpcError::params("from is missing"))?;
@@ -68,6 +69,7 @@ impl Endpoint {
         self.complete(&mut transaction, &account.address, chain).await?;
         let wish = wish(&transaction, chain)?;
         let key = match (&wish.ask, wish.fixed) {
+            // RPC-3: only fixed bytes are "the same call".
             (AskView::Raw { bytes, .. }, true) => Some(key(chain, "transaction", bytes)),
             _ => None,
         };

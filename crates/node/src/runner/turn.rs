@@ -246,6 +246,7 @@ impl Runner {
                         "old secrets may remain"
                     );
                 }
+                // API-FULL-1: as after a crash, from what the disk holds.
                 Err(error @ StoreError::Full) => {
                     self.fail_all(&error);
                     return self.rebuild();
