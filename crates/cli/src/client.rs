@@ -35,6 +35,8 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
+            .max_idle_connections(256)
+            .max_idle_connections_per_host(256)
             .max_idle_age(Duration::from_secs(4))
             .no_delay(true)
             .proxy(None)

@@ -29,6 +29,10 @@ impl Context {
     pub(crate) fn on_terminal(&self) -> bool {
         !self.is_json() && std::io::stdout().is_terminal()
     }
+    /// Directory of `--node`, if one is given.
+    pub(crate) fn node_dir(&self) -> Option<&std::path::Path> {
+        self.global.node.as_deref()
+    }
     /// The node that `--node`, `--url` or the surroundings name.
     pub(crate) fn node(&self) -> Result<Client, CommandError> {
         let access = settings::find(&self.global)?;

@@ -11,6 +11,7 @@ use model::amount::Amount;
 use model::api::{AskView, CoinView, FillView, NewRequest, Problem, RequestView};
 use model::ids::VaultId;
 use model::intent::{BitcoinNetwork, Network, SolanaCluster};
+use std::time::Duration;
 
 /// EIP-155 id of local development chains.
 pub(crate) const CHAIN: u64 = 31337;
@@ -85,7 +86,7 @@ pub(crate) fn ethereum(
 ) -> Result<(), CommandError> {
     let step = screen.step("Ethereum: pay 1.5 ETH to a supplier");
     screen.detail("(no chain runs here: nonce and fee are given)");
-    let signed = sign(cluster, vault, screen, &ethereum_transfer(30 * GWEI))?;
+    let signed = sign(cluster, vault, screen, &ethereum_transfer(21_000, 30 * GWEI))?;
     let raw = raw(&signed);
     let check = chain_check::evm(&raw, address(document, ETHEREUM.1));
     finish("ethereum", signed, check, None, screen, document)?;
@@ -93,12 +94,12 @@ pub(crate) fn ethereum(
     Ok(())
 }
 
-fn ethereum_transfer(max_fee_per_gas: u64) -> NewRequest {
+fn ethereum_transfer(gas_limit: u64, max_fee_per_gas: u64) -> NewRequest {
     let amount = Amount::from_u64(1_500_000_000).checked_mul_u64(GWEI).unwrap_or(Amount::ZERO);
     let ask = AskView::Send { to: SUPPLIER.to_owned(), amount };
     let fill = FillView::Evm {
         nonce: Some(0),
-        gas_limit: 21_000,
+        gas_limit,
         max_fee_per_gas,
         max_priority_fee_per_gas: GWEI,
     };
@@ -174,14 +175,18 @@ fn sign(
     new: &NewRequest,
 ) -> Result<RequestView, CommandError> {
     let first = cluster.first()?;
-    let request = first.client.submit(vault, new)?;
+    let asked = first.client.submit(vault, new)?;
+    let request = first.wait("the signature", Duration::from_secs(60), || {
+        let now = first.client.request(asked.id)?;
+        Ok((!matches!(now.state.as_str(), "waiting" | "signing")).then_some(now))
+    })?;
     if request.signed.is_none() {
         let why = request.problem.as_ref().map_or("no reason given", |p| p.message.as_str());
         let message = format!("request {} is {}: {why}", request.id.short(), request.state);
         return Err(CommandError::unavailable("not_signed", message));
     }
     for (at, member) in cluster.members.iter().enumerate() {
-        let theirs = member.wait("its own reading", std::time::Duration::from_secs(10), || {
+        let theirs = member.wait("its own reading", Duration::from_secs(10), || {
             Ok(member.client.request(request.id)?.intent)
         })?;
         match (at, Some(&theirs) == request.intent.as_ref()) {
@@ -233,17 +238,17 @@ pub(crate) fn fee_bomb(
     screen: &Screen,
     document: &mut Document,
 ) -> Result<(), CommandError> {
-    let step = screen.step("A mistake: the same payment, but with a fee of 2100 ETH");
-    let asked = "1.5 ETH with a fee of up to 2100 ETH";
-    let problem =
-        match cluster.first()?.client.submit(vault, &ethereum_transfer(100_000_000 * GWEI)) {
-            Err(error) if error.kind.exit_code() == 1 => {
-                Problem { code: error.code, message: error.message, hint: error.hint }
-            }
-            Err(error) => return Err(error),
-            Ok(RequestView { signed: None, problem: Some(problem), .. }) => problem,
-            Ok(_) => return Err(CommandError::bug("a fee bomb was not refused")),
-        };
+    let step = screen.step("A mistake: the same payment, but with a fee of up to 9 ETH");
+    let bomb = ethereum_transfer(1_000_000, 9_000 * GWEI);
+    let asked = "1.5 ETH with a fee of up to 9 ETH";
+    let problem = match cluster.first()?.client.submit(vault, &bomb) {
+        Err(error) if error.kind.exit_code() == 1 => {
+            Problem { code: error.code, message: error.message, hint: error.hint }
+        }
+        Err(error) => return Err(error),
+        Ok(RequestView { signed: None, problem: Some(problem), .. }) => problem,
+        Ok(_) => return Err(CommandError::bug("a fee bomb was not refused")),
+    };
     screen.detail(&format!("REFUSED, nothing was signed: {} [{}]", problem.message, problem.code));
     document.refusals.push(Refused { asked, problem });
     document.took("refusal", step.done());

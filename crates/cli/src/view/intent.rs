@@ -43,10 +43,10 @@ fn operation(operation: &Operation, network: Network) -> String {
             format!("send {} of token {token} to {to}", tokens(*amount, *decimals))
         }
         Operation::TokenApprove { .. } => approve(operation),
-        Operation::ContractCreation { init_code_hash, init_code_bytes, value } => format!(
-            "create a contract from {init_code_bytes} bytes of code (hash {init_code_hash}) with {}",
-            units::show(*value, network)
-        ),
+        Operation::ContractCreation { init_code_hash, init_code_bytes, value } => {
+            let sum = units::show(*value, network);
+            format!("create a contract with {sum}: {init_code_bytes} bytes, hash {init_code_hash}")
+        }
         Operation::TypedData { domain_name, verifying_contract, primary_type, fields } => {
             let whom = domain_name.as_deref().unwrap_or("an unnamed application");
             let place = verifying_contract.as_deref().unwrap_or("no contract named");

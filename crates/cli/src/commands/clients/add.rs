@@ -27,7 +27,8 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     let names: Vec<String> =
         vaults.iter().map(|v| format!("\"{}\" ({} vault)", v.name, v.purpose)).collect();
     let text = format!(
-        "service key \"{}\" for {}\n  id     {}\n  token  {}   (shown once: keep it as you would keep a password)",
+        "service key \"{}\" for {}\n  id     {}\n  token  {}   \
+         (shown once: keep it as you would keep a password)",
         args.name,
         names.join(", "),
         token.id,

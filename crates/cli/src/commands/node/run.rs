@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Run your node until it is stopped
 ///
@@ -10,14 +10,26 @@ use std::path::PathBuf;
 /// in order. It writes its log to the standard error.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The node's directory
+    /// The node's directory, if --node does not name it
     #[arg(long)]
-    dir: PathBuf,
+    dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &Args, _ctx: &Context) -> Result<(), CommandError> {
-    node::run(&args.dir).map_err(|error| {
-        CommandError::unavailable("node", crate::error::chain(&error))
+pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
+    let dir = directory(args.dir.as_deref(), ctx)?;
+    node::run(dir).map_err(|error| {
+        CommandError::unavailable(error.code(), crate::error::chain(&error))
             .hint("`outlast node preflight` tests this machine; nothing was signed")
+    })
+}
+
+/// The directory of `--dir`, else of `--node`.
+pub(super) fn directory<'a>(
+    dir: Option<&'a Path>,
+    ctx: &'a Context,
+) -> Result<&'a Path, CommandError> {
+    dir.or(ctx.node_dir()).ok_or_else(|| {
+        CommandError::usage("which node? --dir is missing")
+            .hint("give the directory of `outlast node init`")
     })
 }

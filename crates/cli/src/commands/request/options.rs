@@ -87,7 +87,11 @@ impl Options {
 
 /// A request that ended without a signature is a failed command, after its screen was shown.
 pub(super) fn outcome(request: &model::api::RequestView) -> Result<(), CommandError> {
-    let problem = request.problem.clone();
+    let mut problem = request.problem.clone();
+    if let Some(problem) = problem.as_mut().filter(|problem| problem.code == "no_chain_facts") {
+        let own = "or choose nonce and fee, coins or blockhash yourself: --fill FILE";
+        problem.hint.get_or_insert(own.to_owned());
+    }
     match (request.state.as_str(), problem) {
         ("refused", Some(problem)) => Err(CommandError::from_problem(400, problem)),
         ("refused", None) => Err(CommandError::refused("refused", "the request was refused")),

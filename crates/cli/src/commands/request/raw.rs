@@ -6,6 +6,9 @@ use crate::context::Context;
 use crate::error::CommandError;
 use model::api::AskView;
 
+const FORMATS: [&str; 5] =
+    ["evm_transaction", "evm_typed_data", "evm_message", "psbt", "solana_message"];
+
 /// Ask for a signature over bytes that another tool prepared
 ///
 /// The nodes read the bytes like their own; what they cannot put into words is refused. A bare 32-byte digest is always
@@ -13,7 +16,7 @@ use model::api::AskView;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What the bytes are
-    #[arg(long, value_parser = ["evm_transaction", "evm_typed_data", "evm_message", "psbt", "solana_message"])]
+    #[arg(long, value_parser = FORMATS)]
     format: String,
     /// The bytes: hex, base64 (PSBT, Solana), JSON text (typed data); `@FILE` reads a file, `-` the standard input
     bytes: String,

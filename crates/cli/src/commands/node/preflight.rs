@@ -1,0 +1,62 @@
+//! `outlast node preflight`
+
+use crate::context::Context;
+use crate::error::CommandError;
+use node::home::Home;
+use node::preflight::{self, Check, Surroundings, Verdict};
+use std::path::PathBuf;
+
+/// Test this machine before it is trusted with a node
+///
+/// Clock, ports, disk, memory, TPM, and whether a cloud's metadata service can be reached. Stop the node first: its ports
+/// are tested too. Exit code 1 if anything would keep the node from working safely.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The node's directory, if --node does not name it
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
+    let dir = super::run::directory(args.dir.as_deref(), ctx)?;
+    let home = Home::open(dir).map_err(|e| super::home_error(&e))?;
+    let surroundings = Surroundings::of_this_machine();
+    let checks = preflight::run(home.settings(), home.dir(), home.seal_kind(), &surroundings);
+    let lines: Vec<String> = checks.iter().map(line).collect();
+    ctx.say(&checks, &lines.join("\n"))?;
+    match preflight::worst(&checks) {
+        Verdict::Ok | Verdict::Warn => Ok(()),
+        Verdict::Fail => {
+            let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail).count();
+            let message = format!("{failed} of {} checks failed", checks.len());
+            Err(CommandError::refused("preflight", message)
+                .hint("each failed line above says what to do"))
+        }
+    }
+}
+
+fn line(check: &Check) -> String {
+    let word = match check.verdict {
+        Verdict::Ok => "ok  ",
+        Verdict::Warn => "WARN",
+        Verdict::Fail => "FAIL",
+    };
+    let fix = check.fix.as_ref().map(|fix| format!("\n      fix: {fix}")).unwrap_or_default();
+    format!("{word}  {:<16} {}{fix}", check.name, check.detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_check_says_what_to_do() {
+        let check = Check {
+            name: "fsync",
+            verdict: Verdict::Fail,
+            detail: "9 s".into(),
+            fix: Some("use a local disk".into()),
+        };
+        assert_eq!(line(&check), "FAIL  fsync            9 s\n      fix: use a local disk");
+    }
+}
