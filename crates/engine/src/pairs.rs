@@ -13,7 +13,7 @@ use crate::sessions::Purpose;
 use crate::state::PairRecord;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{NodeId, PairEpoch, SessionId};
+use model::ids::{NodeId, PairEpoch, RequestId, SessionId};
 use model::secret::Secret;
 use model::time::Timestamp;
 use std::collections::VecDeque;
@@ -30,8 +30,10 @@ const SETUP_MS_MAX: u64 = 15_000;
 /// An answer that waits for its turn at the gate.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Session it belongs to; sent only while the session lives.
+    /// Session it belongs to; sent only while the session lives, or when it ended with a signature here.
     pub session: SessionId,
+    /// Request of that session.
+    pub request: Option<RequestId>,
     /// Frames for the peer; empty when there is nothing to send.
     pub frames: Vec<Vec<u8>>,
 }

@@ -504,8 +504,10 @@ impl Engine {
         tickets: Tickets,
         mut frames: BTreeMap<NodeId, Vec<Vec<u8>>>,
     ) {
+        let request = self.sessions.get(&session).map(|state| state.request);
         for Place { peer, epoch: admitted, ticket } in tickets.into_values() {
-            let answer = Answer { session, frames: frames.remove(&peer).unwrap_or_default() };
+            let frames = frames.remove(&peer).unwrap_or_default();
+            let answer = Answer { session, request, frames };
             let Some(Pair::Ready { gate, epoch, .. }) = self.pairs.get_mut(&peer) else { continue };
             // A ticket of an older state's gate opens nothing here.
             if *epoch != admitted {
@@ -513,11 +515,20 @@ impl Engine {
             }
             let Settled::Released(answers) = gate.settle(ticket, Ok(answer)) else { continue };
             for answer in answers {
-                if self.sessions.contains_key(&answer.session) {
+                if self.is_wanted(&answer) {
                     self.send_frames(peer, answer.frames);
                 }
             }
         }
+    }
+
+    /// The session lives, or this node has its signature already: then the peers still wait for the last message, which a
+    /// gate may have held back behind another session. Answers of sessions without a signature never leave.
+    fn is_wanted(&self, answer: &Answer) -> bool {
+        let of = answer.request.and_then(|request| self.state.requests.get(&request));
+        let ended = of.into_iter().flat_map(|state| state.signed.iter().chain(&state.superseded));
+        self.sessions.contains_key(&answer.session)
+            || ended.into_iter().any(|(session, ..)| *session == answer.session)
     }
 
     fn send_frames(&mut self, peer: NodeId, frames: Vec<Vec<u8>>) {
