@@ -3,11 +3,11 @@
 //! A verified client certificate acts as a service key: its caller is SHA-256 of its subject public key info, so a
 //! renewed certificate over the same key stays the same client.
 
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -87,19 +87,29 @@ fn key_hash(certificate: &CertificateDer<'_>) -> std::io::Result<[u8; 32]> {
     Ok(model::hash::sha256(parsed.subject_public_key_info().as_ref()))
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, TlsError> {
-    File::open(path).map(BufReader::new).map_err(|error| TlsError::File(path.into(), error))
+fn open(path: &Path) -> Result<File, TlsError> {
+    File::open(path).map_err(|error| TlsError::File(path.into(), error))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let all = rustls_pemfile::certs(&mut open(path)?)
+    let all = CertificateDer::pem_reader_iter(open(path)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::File(path.into(), error))?;
+        .map_err(|error| unreadable(path, error))?;
     if all.is_empty() { Err(TlsError::Empty(path.into(), "certificate")) } else { Ok(all) }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    rustls_pemfile::private_key(&mut open(path)?)
-        .map_err(|error| TlsError::File(path.into(), error))?
-        .ok_or_else(|| TlsError::Empty(path.into(), "private key"))
+    match PrivateKeyDer::from_pem_reader(open(path)?) {
+        Ok(key) => Ok(key),
+        Err(pem::Error::NoItemsFound) => Err(TlsError::Empty(path.into(), "private key")),
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
+
+fn unreadable(path: &Path, error: pem::Error) -> TlsError {
+    let error = match error {
+        pem::Error::Io(error) => error,
+        other => std::io::Error::other(other),
+    };
+    TlsError::File(path.into(), error)
 }
