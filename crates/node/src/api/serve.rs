@@ -5,11 +5,13 @@
 use super::extract::TlsCaller;
 use super::tls::ApiTls;
 use crate::metrics::Metrics;
+use crate::sys;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,6 +28,8 @@ const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Header lines at most.
 const HEADERS_MAX: usize = 64;
+/// An answer that its caller does not take ends the connection after this time.
+const ANSWER_STALL_MAX: Duration = Duration::from_secs(30);
 /// Pause after the operating system gave no connection (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -130,6 +134,8 @@ async fn serve(
     stop: watch::Receiver<bool>,
 ) {
     let _best_effort = stream.set_nodelay(true);
+    // A caller that does not take its answer loses its connection.
+    let _best_effort = sys::set_tcp_user_timeout(stream.as_fd(), ANSWER_STALL_MAX);
     let Some(tls) = tls else {
         return speak(stream, router, stop).await;
     };

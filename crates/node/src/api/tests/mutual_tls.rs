@@ -4,6 +4,7 @@ use super::super::testing::{Fixture, block_on, node};
 use super::super::{ApiTls, bind, router};
 use crate::home::ChainRpc;
 use engine::{Caller, Reply};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
@@ -21,12 +22,8 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tls").join(name)
 }
 
-fn pem(name: &str) -> Vec<u8> {
-    std::fs::read(file(name)).unwrap()
-}
-
 fn chain(name: &str) -> Vec<CertificateDer<'static>> {
-    rustls_pemfile::certs(&mut pem(name).as_slice()).map(Result::unwrap).collect()
+    CertificateDer::pem_file_iter(file(name)).unwrap().map(Result::unwrap).collect()
 }
 
 fn client(with_certificate: bool) -> Arc<ClientConfig> {
@@ -38,8 +35,7 @@ fn client(with_certificate: bool) -> Arc<ClientConfig> {
         .unwrap()
         .with_root_certificates(roots);
     Arc::new(if with_certificate {
-        let key: PrivateKeyDer<'static> =
-            rustls_pemfile::private_key(&mut pem("client.key").as_slice()).unwrap().unwrap();
+        let key = PrivateKeyDer::from_pem_file(file("client.key")).unwrap();
         builder.with_client_auth_cert(chain("client.pem"), key).unwrap()
     } else {
         builder.with_no_client_auth()
