@@ -76,14 +76,15 @@ impl Cluster {
         let passphrase = settings::read_token(&passphrase_file)?;
         let names = ('a'..='z').map(String::from);
         let count = u16::try_from(plan.operators.len()).unwrap_or(u16::MAX);
-        let ports = free_ports(7101, count)?.into_iter().zip(free_ports(7111, count)?);
+        let ports = hold_ports(7101, count)?.into_iter().zip(hold_ports(7111, count)?);
         let mut cluster = Self { members: Vec::new(), passphrase };
-        for ((name, operator), (peer_port, api_port)) in names.zip(&plan.operators).zip(ports) {
+        for ((name, operator), (peers, apis)) in names.zip(&plan.operators).zip(ports) {
             let dir = plan.dir.join(&name);
-            let endpoint = format!("127.0.0.1:{peer_port}");
-            let api = format!("127.0.0.1:{api_port}");
+            let (endpoint, api) = (address_of(&peers)?, address_of(&apis)?);
             let wanted = Init { dir: &dir, operator, endpoint: &endpoint, api: &api };
             let card = wanted.run(plan, &passphrase_file)?;
+            // Nobody else could take the ports while the node was made.
+            drop((peers, apis));
             let pid = run(&dir)?;
             let token = settings::read_token(&dir.join("operator.token"))?;
             let client = Client::new(&format!("http://{api}"), Some(token))?;
@@ -96,11 +97,10 @@ impl Cluster {
     /// Waits for every API and gives every node its passphrase.
     pub(crate) fn unseal(&self) -> Result<(), CommandError> {
         for member in &self.members {
+            // Any other answer comes from somebody else at this port: this node will end by itself, and that is told.
             member.wait("its API", START, || match member.client.node() {
                 Ok(_) => Ok(Some(())),
-                Err(error) if error.code == "no_node" => Ok(None),
-                // A sealed node may refuse to say more; it is there, and that suffices.
-                Err(_) => Ok(Some(())),
+                Err(error) => Ok((error.code == "sealed").then_some(())),
             })?;
         }
         // Argon2id is slow on purpose; the nodes do it at the same time.
@@ -214,12 +214,12 @@ impl Member {
     ) -> Result<T, CommandError> {
         let end = Instant::now().checked_add(patience);
         loop {
-            if let Some(found) = ask()? {
-                return Ok(found);
-            }
             if let Some(status) = signals::ended(self.pid) {
                 let message = format!("node {} ended ({status}): {}", self.name, self.last_words());
                 return Err(CommandError::unavailable("node_ended", message));
+            }
+            if let Some(found) = ask()? {
+                return Ok(found);
             }
             if end.is_none_or(|end| Instant::now() >= end) {
                 let seconds = patience.as_secs();
@@ -316,19 +316,20 @@ fn own_program() -> Result<PathBuf, CommandError> {
         .map_err(|e| CommandError::unavailable("spawn", format!("cannot find myself: {e}")))
 }
 
-/// `count` free ports of loopback: from `wish` upwards where they are free, else any.
-fn free_ports(wish: u16, count: u16) -> Result<Vec<u16>, CommandError> {
-    let mut held = Vec::new();
-    for at in 0..count {
-        let port = wish.saturating_add(at);
-        let listener = TcpListener::bind(("127.0.0.1", port))
+/// Holds `count` free ports of loopback: from `wish` upwards where they are free, else any.
+fn hold_ports(wish: u16, count: u16) -> Result<Vec<TcpListener>, CommandError> {
+    let hold = |at| {
+        TcpListener::bind(("127.0.0.1", wish.saturating_add(at)))
             .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
-            .map_err(|e| CommandError::unavailable("no_port", format!("no free port: {e}")))?;
-        held.push(listener);
-    }
-    let ports = held.iter().map(|listener| listener.local_addr().map(|address| address.port()));
-    ports
-        .collect::<Result<_, _>>()
+            .map_err(|e| CommandError::unavailable("no_port", format!("no free port: {e}")))
+    };
+    (0..count).map(hold).collect()
+}
+
+fn address_of(listener: &TcpListener) -> Result<String, CommandError> {
+    let address = listener.local_addr();
+    address
+        .map(|address| address.to_string())
         .map_err(|e| CommandError::unavailable("no_port", format!("no free port: {e}")))
 }
 
@@ -340,9 +341,11 @@ mod tests {
     fn taken_ports_are_replaced_by_free_ones() {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let wish = taken.local_addr().unwrap().port();
-        let ports = free_ports(wish, 2).unwrap();
-        assert_eq!(ports.len(), 2);
-        assert_ne!(ports[0], wish);
+        let held = hold_ports(wish, 2).unwrap();
+        let addresses: Vec<String> = held.iter().map(|one| address_of(one).unwrap()).collect();
+        assert_eq!(addresses.len(), 2);
+        assert_ne!(addresses[0], format!("127.0.0.1:{wish}"));
+        assert_ne!(addresses[0], addresses[1]);
     }
 
     #[test]

@@ -19,6 +19,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     let dir = super::run::directory(args.dir.as_deref(), ctx)?;
+    // As `node run` does it, so that the checks see what a node would be.
+    node::harden::harden_process().map_err(|e| {
+        CommandError::refused("harden", crate::error::chain(&e))
+            .hint("this machine does not let a process keep secrets")
+    })?;
     let home = Home::open(dir).map_err(|e| super::home_error(&e))?;
     let surroundings = Surroundings::of_this_machine();
     let checks = preflight::run(home.settings(), home.dir(), home.seal_kind(), &surroundings);
