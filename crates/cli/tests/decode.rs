@@ -1,5 +1,7 @@
 //! `outlast decode` as a person or a program calls it: words, JSON, names of refusals, exit codes.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::process::{Command, Output, Stdio};
 
 fn outlast(args: &[&str]) -> Output {

@@ -1,6 +1,13 @@
 //! The demo from end to end: `outlast demo --exit --output json`, and its three signatures checked by libraries that
 //! had no part in making them: bitcoinconsensus (Bitcoin Core), libsecp256k1 and ed25519-dalek.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 use alloy_consensus::{SignableTransaction, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
 use base64::Engine as _;
@@ -107,8 +114,8 @@ fn check_solana(document: &Value) {
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
     assert_eq!(bytes[0], 1);
     let (signature, message) = bytes[1..].split_at(64);
-    let payer: [u8; 32] =
-        bs58::decode(address(document, "m/44/501/0/0")).into_vec().unwrap().try_into().unwrap();
+    let payer = bs58::decode(address(document, "m/44/501/0/0")).into_vec().expect("base58");
+    let payer: [u8; 32] = payer.try_into().expect("32 bytes");
     assert!(message.windows(32).any(|window| window == payer), "the payer is named");
     let key = VerifyingKey::from_bytes(&payer).expect("a key");
     let signature = Signature::from_slice(signature).expect("64 bytes");
