@@ -4,37 +4,38 @@
 //! up the same nonce or coins, are proposed again; a nonce that a refusal left free is taken by the next request, so
 //! refusals leave no gap.
 
-use crate::command::{Caller, CommandId, Reply};
+use crate::command::CommandId;
 use crate::engine::Engine;
-use crate::event::{Effect, Facts, FactsQuery};
+use crate::event::Effect;
+use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
 use crate::message::{Message, Proposal};
 use crate::problem::{Class, Problem, refuse};
 use crate::requests::Waiter;
 use crate::sessions::Session;
-use chains::FillDraft;
-use model::api;
 use model::card::SigningUse;
 use model::entropy::Entropy;
-use model::ids::{NodeId, RequestId};
+use model::ids::{NodeId, RequestId, Seat};
 use model::intent::Network;
-use model::request::{Ask, Fill, Request};
+use model::request::{Fill, Request};
 use model::time::Timestamp;
 use model::wire::Wire;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Attempts that the coordinator makes by itself after refusals that pass by themselves.
-const REFUSALS_MAX: u32 = 8;
+const REFUSALS_MAX: u32 = 16;
+/// Refusals after which a nonce is passed over: rivals that met at one nonce have parted by then.
+const REFUSALS_OFTEN: u32 = 8;
 /// Attempts that it makes by itself while no signing set can be reached and nothing is held.
 const UNREACHABLE_MAX: u32 = 2;
 /// Pause before an attempt after silence, milliseconds; doubled each time up to the longest.
 const FAILURE_PAUSE_MS: u64 = 250;
 /// Longest pause, milliseconds.
 const FAILURE_PAUSE_MS_MAX: u64 = 30_000;
-/// A nonce that a peer called taken is passed over for this long, milliseconds.
-const AVOID_MS: u64 = 10_000;
-/// Nonces looked through for a free one.
-const NONCES_MAX: u64 = 100_000;
+/// Slot of one seat when coordinators met at one nonce, milliseconds.
+const SLOT_MS: u64 = 150;
+/// A silent peer is left out of signing sets for this long where others suffice, milliseconds.
+const SUSPECT_MS: u64 = 60_000;
 
 /// When a request is tried again, and how often it was.
 #[derive(Debug, Clone, Copy)]
@@ -53,106 +54,7 @@ impl Default for Retry {
 /// What each signer said of a request: its verdict, or the refusal's code and sentence.
 pub(crate) type Verdicts = BTreeMap<NodeId, Option<(String, String)>>;
 
-/// What is known of the parts that go stale, before a nonce is chosen.
-#[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    source: Source,
-    /// No nonce below this one is free: the chain has seen it.
-    nonce_floor: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Source {
-    /// Nothing is left to choose.
-    Ready(Fill),
-    /// A nonce or change is left to choose.
-    Chosen(FillDraft),
-}
-
-impl Draft {
-    /// Nothing is left to choose.
-    pub fn ready(fill: Fill) -> Self {
-        Self { source: Source::Ready(fill), nonce_floor: 0 }
-    }
-    /// The caller's choice.
-    pub fn chosen(draft: FillDraft) -> Self {
-        Self { source: Source::Chosen(draft), nonce_floor: 0 }
-    }
-    /// The chain node's facts.
-    fn from_facts(facts: Facts) -> Self {
-        match facts {
-            Facts::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas } => Self {
-                source: Source::Chosen(FillDraft::Evm {
-                    nonce: None,
-                    gas_limit,
-                    max_fee_per_gas,
-                    max_priority_fee_per_gas,
-                }),
-                nonce_floor: nonce,
-            },
-            Facts::Bitcoin { coins, fee, change } => {
-                Self::chosen(FillDraft::Bitcoin { coins, fee, change })
-            }
-            Facts::Solana { blockhash } => {
-                Self::chosen(FillDraft::Solana { blockhash, nonce_account: None })
-            }
-        }
-    }
-}
-
 impl Engine {
-    /// Completes a draft: the lowest free nonce, or the change.
-    pub(crate) fn fill_from(&self, request: &Request, draft: &Draft) -> Result<Fill, Problem> {
-        let chosen = match &draft.source {
-            Source::Ready(fill) => return Ok(fill.clone()),
-            Source::Chosen(chosen) => chosen,
-        };
-        let keeping = self
-            .vaults
-            .get(&request.vault)
-            .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
-        let keys = &keeping.public.keys;
-        match (chosen, request.network, &request.ask) {
-            (
-                FillDraft::Bitcoin { coins, fee, change },
-                Network::Bitcoin(network),
-                Ask::BitcoinSend { outputs },
-            ) => {
-                let (path, coins) = (&request.path, coins.clone());
-                let fill = chains::bitcoin::fill_from_coins(
-                    keys, network, path, outputs, coins, *fee, *change,
-                )?;
-                Ok(fill)
-            }
-            (FillDraft::Evm { nonce: None, .. }, network, _) => {
-                let from = chains::address(keys, network, &request.path)?.text;
-                let next = self.free_nonce(request, network, &from, draft.nonce_floor)?;
-                Ok(chosen.with_nonce(next).unwrap_or(Fill::Nothing))
-            }
-            _ => Ok(chosen.with_nonce(0).unwrap_or(Fill::Nothing)),
-        }
-    }
-
-    /// The lowest nonce from `floor` up that no other request holds.
-    fn free_nonce(
-        &self,
-        request: &Request,
-        network: Network,
-        from: &str,
-        floor: u64,
-    ) -> Result<u64, Problem> {
-        let id = request.id();
-        let free = |nonce: &u64| {
-            let spend = format!("{network}:{from}:{nonce}");
-            let avoided = self.avoided.get(&spend).is_some_and(|until| *until > self.now);
-            !avoided && self.state.spends.get(&spend).is_none_or(|holder| *holder == id)
-        };
-        let mut nonces = floor..floor.saturating_add(NONCES_MAX);
-        nonces.find(free).ok_or_else(|| {
-            refuse(Class::Overloaded, "nonces_exhausted", "no free nonce is left to look through")
-        })
-    }
-
     /// Makes a proposal with a signing set of present members, this node among them.
     pub(crate) fn proposal(
         &self,
@@ -190,13 +92,10 @@ impl Engine {
 
     /// A minimal signing set that contains this node: present members are dropped one by one while the rest still
     /// suffices.
-    fn own_quorum(
-        &self,
-        public: &threshold::shares::VaultPublic,
-    ) -> Option<std::collections::BTreeSet<model::ids::Seat>> {
+    fn own_quorum(&self, public: &threshold::shares::VaultPublic) -> Option<BTreeSet<Seat>> {
         let me = public.seat_of(self.me)?;
         let present = self.present();
-        let mut seats: std::collections::BTreeSet<_> = public
+        let mut seats: BTreeSet<Seat> = public
             .members
             .iter()
             .filter(|(_, node)| present.contains(node))
@@ -205,7 +104,11 @@ impl Engine {
         if !public.tree.satisfied_by(&seats) {
             return None;
         }
-        for seat in seats.clone().into_iter().rev().filter(|seat| *seat != me) {
+        // Suspects are dropped first, then the highest seats.
+        let node_of = |seat: &Seat| public.members.get(seat).copied().unwrap_or(self.me);
+        let mut order: Vec<Seat> = seats.iter().rev().copied().filter(|s| *s != me).collect();
+        order.sort_by_key(|seat| !self.is_suspect(node_of(seat)));
+        for seat in order {
             let mut fewer = seats.clone();
             fewer.remove(&seat);
             if public.tree.satisfied_by(&fewer) {
@@ -213,74 +116,6 @@ impl Engine {
             }
         }
         Some(seats)
-    }
-
-    /// Asks the configured chain node for what goes stale.
-    pub(crate) fn ask_chain(&mut self, request: &Request) -> Result<(), Problem> {
-        let keeping = self
-            .vaults
-            .get(&request.vault)
-            .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
-        let keys = &keeping.public.keys;
-        let from = match request.network {
-            Network::Bitcoin(_) => {
-                let account = chains::account(keys, request.network, &request.path)?;
-                account.descriptors.join("\n")
-            }
-            network => chains::address(keys, network, &request.path)?.text,
-        };
-        let mut query = FactsQuery {
-            network: request.network,
-            from,
-            to: None,
-            value: "0".to_owned(),
-            data: Vec::new(),
-            satoshi: 0,
-        };
-        match &request.ask {
-            Ask::EvmCall { to, value, data, .. } => {
-                query.to = *to;
-                query.value = value.to_string();
-                query.data.clone_from(data);
-            }
-            Ask::BitcoinSend { outputs } => {
-                query.satoshi = outputs.iter().fold(0, |acc, (_, sat)| acc.saturating_add(*sat));
-            }
-            Ask::SolanaTransfer { .. } | Ask::SolanaTokenTransfer { .. } | Ask::Raw { .. } => {}
-        }
-        self.push(Effect::AskChain { request: request.id(), query });
-        Ok(())
-    }
-
-    /// The chain node answered.
-    pub(crate) fn handle_facts(
-        &mut self,
-        id: RequestId,
-        result: Result<Facts, String>,
-        entropy: &mut dyn Entropy,
-    ) {
-        let open = self
-            .state
-            .requests
-            .get(&id)
-            .is_some_and(|s| s.entered_here && s.decided.is_none() && s.signed.is_none());
-        if !open {
-            return;
-        }
-        match result {
-            Ok(facts) => {
-                let mut draft = Draft::from_facts(facts);
-                if let Some(state) = self.state.requests.get(&id)
-                    && let Ask::EvmCall { gas_limit: Some(asked), .. } = &state.request.ask
-                    && let Source::Chosen(FillDraft::Evm { gas_limit, .. }) = &mut draft.source
-                {
-                    *gas_limit = *asked;
-                }
-                self.drafts.insert(id, draft);
-                self.attempt(id, entropy);
-            }
-            Err(reason) => self.refuse_request(id, "no_chain_facts", &reason),
-        }
     }
 
     /// Starts an attempt; what goes wrong is recorded with the request.
@@ -293,10 +128,10 @@ impl Engine {
         }
         // Where an earlier attempt may be out, only its very bytes again.
         let spent = state.decided.as_ref().filter(|d| d.spent).map(|d| d.fill.clone());
-        let fill = match (spent, self.drafts.get(&id)) {
-            (Some(fill), None) => Ok(fill),
-            (Some(_), Some(Draft { source: Source::Ready(fill), .. })) => Ok(fill.clone()),
-            (Some(fill), Some(_)) => Ok(fill),
+        let draft = self.drafts.get(&id);
+        let fill = match (spent, draft) {
+            // A replacement is chosen whole, under the nonce that is held.
+            (Some(held), draft) => Ok(draft.and_then(Draft::as_ready).cloned().unwrap_or(held)),
             (None, Some(draft)) => self.fill_from(&request, draft),
             (None, None) => Ok(Fill::Nothing),
         };
@@ -330,14 +165,15 @@ impl Engine {
         let passing = passing.contains(&code) || ["peer_unreachable", "replayed"].contains(&code);
         // A nonce that the caller fixed stays taken: trying again cannot help.
         let fixed = code == "already_used" && !self.picks_nonce(id);
-        let now = self.now;
+        let (now, rank) = (self.now, self.rank_for(id));
         let retry = self.retries.entry(id).or_default();
         if passing && !fixed && retry.refusals < REFUSALS_MAX {
-            // Two coordinators that took one nonce must not meet again at once.
+            // Coordinators that met at one nonce part: each has a slot of its own, by its seat.
             let mut jitter = [0u8; 1];
             entropy.fill(&mut jitter);
-            let pause = jitter.first().map_or(0, |byte| u64::from(*byte)).saturating_add(20);
-            retry.at = now.saturating_add_ms(pause);
+            let jitter = jitter.first().map_or(0, |byte| u64::from(*byte) / 8);
+            let slot = SLOT_MS.saturating_mul(rank);
+            retry.at = now.saturating_add_ms(slot.saturating_add(jitter).saturating_add(10));
             retry.refusals = retry.refusals.saturating_add(1);
             return;
         }
@@ -348,11 +184,26 @@ impl Engine {
         self.refuse_request(id, code, &reason);
     }
 
+    /// This node's place among the members of the request's vault, from 0.
+    fn rank_for(&self, id: RequestId) -> u64 {
+        let vault = self.state.requests.get(&id).map(|s| s.request.vault);
+        let keeping = vault.and_then(|vault| self.vaults.get(&vault));
+        let seat = keeping.and_then(|keeping| keeping.public.seat_of(self.me));
+        seat.map_or(0, |seat| u64::from(seat.0).saturating_sub(1))
+    }
+
+    /// Leaves these peers out of signing sets for a while, where others suffice. No blame: silence proves nothing.
+    pub(crate) fn suspect(&mut self, peers: impl IntoIterator<Item = NodeId>) {
+        let until = self.now.saturating_add_ms(SUSPECT_MS);
+        self.suspects.extend(peers.into_iter().map(|peer| (peer, until)));
+    }
+
+    fn is_suspect(&self, peer: NodeId) -> bool {
+        self.suspects.get(&peer).is_some_and(|until| *until > self.now)
+    }
+
     fn picks_nonce(&self, id: RequestId) -> bool {
-        matches!(
-            self.drafts.get(&id).map(|draft| &draft.source),
-            Some(Source::Chosen(FillDraft::Evm { nonce: None, .. }))
-        )
+        self.drafts.get(&id).is_some_and(Draft::picks_nonce)
     }
 
     /// True when an earlier attempt may be out: the request keeps its nonce or coins until it is signed or expires.
@@ -399,14 +250,12 @@ impl Engine {
         }
     }
 
-    /// A peer calls the nonce of this session taken: pass over it for a while.
-    pub(crate) fn avoid_spends(&mut self, spends: Vec<String>) {
-        let (now, until) = (self.now, self.now.saturating_add_ms(AVOID_MS));
-        self.avoided.retain(|_, until| *until > now);
-        self.avoided.extend(spends.into_iter().map(|spend| (spend, until)));
+    /// True when waiting alone does not help this request.
+    pub(crate) fn is_often_refused(&self, id: RequestId) -> bool {
+        self.retries.get(&id).is_some_and(|retry| retry.refusals >= REFUSALS_OFTEN)
     }
 
-    fn refuse_request(&mut self, id: RequestId, code: &str, reason: &str) {
+    pub(crate) fn refuse_request(&mut self, id: RequestId, code: &str, reason: &str) {
         self.counters.refused_total = self.counters.refused_total.saturating_add(1);
         let (code, reason) = (bounded(code), bounded(reason));
         self.commit(Entry::Refused { request: id, session: None, code, reason });
@@ -496,62 +345,4 @@ impl Engine {
             self.push(Effect::Reply { id: command, result });
         }
     }
-
-    /// Same request, other bytes under the same nonce: a higher fee, or nothing sent.
-    pub(crate) fn replace(
-        &mut self,
-        command: CommandId,
-        caller: Caller,
-        id: RequestId,
-        how: &api::Replace,
-        cancel: bool,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Option<Reply>, Problem> {
-        let state = self.request_for(caller, id)?;
-        if !state.entered_here {
-            let text =
-                format!("ask {}, which took this request", self.name_of(state.request.entry));
-            return Err(refuse(Class::Refused, "other_entry", text));
-        }
-        let decided = state.decided.as_ref().map(|d| &d.fill);
-        let Some(Fill::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas, .. }) =
-            decided
-        else {
-            let text = "only an EVM transaction that was decided can be replaced under its nonce";
-            return Err(refuse(Class::Refused, "not_replaceable", text).hint(
-                "Bitcoin: send a request with the same coins and a higher fee once this expired",
-            ));
-        };
-        let request = state.request.clone();
-        let fill = Fill::Evm {
-            nonce: *nonce,
-            gas_limit: *gas_limit,
-            max_fee_per_gas: raised(*max_fee_per_gas, how.max_fee_per_gas)?,
-            max_priority_fee_per_gas: raised(
-                *max_priority_fee_per_gas,
-                how.max_priority_fee_per_gas,
-            )?,
-            cancel,
-        };
-        let number = state.attempt.saturating_add(1);
-        // What this node would refuse changes nothing: the signed transaction stays as it is.
-        let proposal = self.proposal(&request, fill.clone(), number)?;
-        self.decide(&proposal)?;
-        self.state.unsign(id);
-        self.drafts.insert(id, Draft::ready(fill));
-        self.broadcasts.insert(id);
-        self.attempt(id, entropy);
-        self.answer_or_wait(command, id, how.wait_ms)
-    }
-}
-
-/// The new price: as asked, else a quarter higher. A replacement below a tenth more is not relayed by EVM nodes.
-fn raised(last: u128, asked: Option<u64>) -> Result<u128, Problem> {
-    let least = last.saturating_add(last.div_ceil(10));
-    let new = asked.map_or_else(|| last.saturating_add(last.div_ceil(4)), u128::from);
-    if new < least {
-        let text = format!("{new} wei per gas; a replacement needs at least {least}");
-        return Err(refuse(Class::Refused, "fee_too_low_to_replace", text));
-    }
-    Ok(new)
 }

@@ -19,6 +19,7 @@ pub enum Caller {
 }
 
 /// What is asked.
+#[expect(clippy::large_enum_variant, reason = "one lives per call, and it is moved twice")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// About this node (operator).

@@ -1,8 +1,9 @@
 //! The machine itself: what it holds in memory, how it starts, and where each event goes.
 
-use crate::attempts::{Draft, Retry, Verdicts};
+use crate::attempts::{Retry, Verdicts};
 use crate::ceremony::Ceremony;
 use crate::event::{Effect, Event, Output};
+use crate::fill::Draft;
 use crate::job::{Job, JobId};
 use crate::journal::{Entry, Record, RecordError, bounded};
 use crate::message::{Hello, Message, PROTOCOL};
@@ -103,6 +104,7 @@ pub struct Engine {
     pub(crate) waiters: BTreeMap<RequestId, Vec<Waiter>>,
     pub(crate) retries: BTreeMap<RequestId, Retry>,
     pub(crate) last_failures: BTreeMap<RequestId, String>,
+    pub(crate) suspects: BTreeMap<NodeId, Timestamp>,
     pub(crate) avoided: BTreeMap<String, Timestamp>,
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
     pub(crate) verdicts: BTreeMap<RequestId, Verdicts>,
@@ -170,6 +172,7 @@ impl Engine {
             waiters: BTreeMap::new(),
             retries: BTreeMap::new(),
             last_failures: BTreeMap::new(),
+            suspects: BTreeMap::new(),
             avoided: BTreeMap::new(),
             drafts: BTreeMap::new(),
             verdicts: BTreeMap::new(),

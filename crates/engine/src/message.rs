@@ -186,6 +186,8 @@ pub enum Message {
     PairStep {
         /// Version.
         epoch: PairEpoch,
+        /// Which step, from 1: a later one may overtake.
+        step: u8,
         /// The step's bytes.
         bytes: Vec<u8>,
     },
@@ -282,6 +284,67 @@ pub enum Message {
     },
 }
 
+impl Message {
+    fn write_ceremony(&self, w: &mut Writer) {
+        match self {
+            Self::CeremonyPropose(plan) => {
+                w.u8(8);
+                plan.write(w);
+            }
+            Self::CeremonyJoin(id) => {
+                w.u8(9);
+                w.fixed(&id.0);
+            }
+            Self::CeremonyFail(id, reason) => {
+                w.u8(10);
+                w.fixed(&id.0);
+                w.text(reason);
+            }
+            Self::Dkg { ceremony, round, bytes } => {
+                write_protocol(w, 11, &ceremony.0, *round, bytes);
+            }
+            Self::VaultStored { ceremony, vault } => {
+                w.u8(12);
+                w.fixed(&ceremony.0);
+                w.fixed(&vault.0);
+            }
+            // `write` calls this for the messages of ceremonies only.
+            _ => {}
+        }
+    }
+
+    fn write_signing(&self, w: &mut Writer) {
+        match self {
+            Self::Propose(proposal) => {
+                w.u8(13);
+                proposal.write(w);
+            }
+            Self::Verdict { session, request, refusal, journal } => {
+                w.u8(14);
+                w.fixed(&session.0);
+                w.fixed(&request.0);
+                w.option(refusal.as_ref(), |w, (code, reason)| {
+                    w.text(code);
+                    w.text(reason);
+                });
+                w.u64(journal.0);
+                w.fixed(&journal.1);
+            }
+            Self::Round { session, item, round, bytes } => {
+                write_protocol(w, 15, &session.0, *round, bytes);
+                w.u16(*item);
+            }
+            Self::Abort { session, reason } => {
+                w.u8(16);
+                w.fixed(&session.0);
+                w.text(reason);
+            }
+            // `write` calls this for the messages of sessions only.
+            _ => {}
+        }
+    }
+}
+
 fn write_protocol(w: &mut Writer, tag: u8, id: &[u8], round: u8, bytes: &[u8]) {
     w.u8(tag);
     w.fixed(id);
@@ -311,9 +374,10 @@ impl Wire for Message {
                 w.u32(epoch.0);
                 w.fixed(nonce);
             }
-            Self::PairStep { epoch, bytes } => {
+            Self::PairStep { epoch, step, bytes } => {
                 w.u8(5);
                 w.u32(epoch.0);
+                w.u8(*step);
                 w.bytes(bytes);
             }
             Self::PairReady { epoch, mesh, heard } => {
@@ -326,50 +390,13 @@ impl Wire for Message {
                 w.u8(7);
                 w.u32(epoch.0);
             }
-            Self::CeremonyPropose(plan) => {
-                w.u8(8);
-                plan.write(w);
-            }
-            Self::CeremonyJoin(id) => {
-                w.u8(9);
-                w.fixed(&id.0);
-            }
-            Self::CeremonyFail(id, reason) => {
-                w.u8(10);
-                w.fixed(&id.0);
-                w.text(reason);
-            }
-            Self::Dkg { ceremony, round, bytes } => {
-                write_protocol(w, 11, &ceremony.0, *round, bytes);
-            }
-            Self::VaultStored { ceremony, vault } => {
-                w.u8(12);
-                w.fixed(&ceremony.0);
-                w.fixed(&vault.0);
-            }
-            Self::Propose(proposal) => {
-                w.u8(13);
-                proposal.write(w);
-            }
-            Self::Verdict { session, request, refusal, journal } => {
-                w.u8(14);
-                w.fixed(&session.0);
-                w.fixed(&request.0);
-                w.option(refusal.as_ref(), |w, (code, reason)| {
-                    w.text(code);
-                    w.text(reason);
-                });
-                w.u64(journal.0);
-                w.fixed(&journal.1);
-            }
-            Self::Round { session, item, round, bytes } => {
-                write_protocol(w, 15, &session.0, *round, bytes);
-                w.u16(*item);
-            }
-            Self::Abort { session, reason } => {
-                w.u8(16);
-                w.fixed(&session.0);
-                w.text(reason);
+            Self::CeremonyPropose(_)
+            | Self::CeremonyJoin(_)
+            | Self::CeremonyFail(..)
+            | Self::Dkg { .. }
+            | Self::VaultStored { .. } => self.write_ceremony(w),
+            Self::Propose(_) | Self::Verdict { .. } | Self::Round { .. } | Self::Abort { .. } => {
+                self.write_signing(w);
             }
             Self::ChallengeAsk { vault } => {
                 w.u8(17);
@@ -402,6 +429,7 @@ impl Wire for Message {
             4 => Ok(Self::PairOffer { epoch: PairEpoch(r.u32()?), nonce: r.fixed()? }),
             5 => Ok(Self::PairStep {
                 epoch: PairEpoch(r.u32()?),
+                step: r.u8()?,
                 bytes: r.bytes(limits::MESSAGE_BYTES_MAX)?,
             }),
             6 => Ok(Self::PairReady {

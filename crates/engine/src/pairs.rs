@@ -16,12 +16,12 @@ use model::hash;
 use model::ids::{NodeId, PairEpoch, RequestId, SessionId};
 use model::secret::Secret;
 use model::time::Timestamp;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use threshold::pair::{PairGate, PairSetup, PairState, PairStep};
 
-/// Steps of a peer that may wait while a step is computed.
-const STEPS_WAITING_MAX: usize = 4;
+/// Steps of making pair state; a later one is garbage.
+const STEPS_MAX: u8 = 4;
 /// Fresh pair state is not begun more often than this with one peer, milliseconds.
 const SETUP_INTERVAL_MS: u64 = 1_000;
 /// A setup that is not done by then is begun anew, milliseconds.
@@ -74,10 +74,13 @@ pub(crate) struct Setup {
     steps: Option<Box<PairSetup>>,
     /// A job runs.
     busy: bool,
-    /// Both offers are known.
-    agreed: bool,
-    /// Messages that came while a job ran.
-    waiting: VecDeque<Vec<u8>>,
+    /// The peer's fresh bytes, once its offer of this version is known.
+    agreed: Option<[u8; 32]>,
+    /// Steps sent and taken so far.
+    sent: u8,
+    taken: u8,
+    /// The peer's steps that wait for their turn.
+    waiting: BTreeMap<u8, Vec<u8>>,
 }
 
 impl Pair {
@@ -186,8 +189,10 @@ impl Engine {
             nonce,
             steps: None,
             busy: false,
-            agreed: false,
-            waiting: VecDeque::new(),
+            agreed: None,
+            sent: 0,
+            taken: 0,
+            waiting: BTreeMap::new(),
         };
         let begun = self.now;
         self.pairs.insert(peer, Pair::Absent { setup: Some(setup), begun });
@@ -204,7 +209,9 @@ impl Engine {
             Message::PairOffer { epoch, nonce } => {
                 self.handle_pair_offer(peer, epoch, nonce, entropy);
             }
-            Message::PairStep { epoch, bytes } => self.handle_pair_step(peer, epoch, bytes),
+            Message::PairStep { epoch, step, bytes } => {
+                self.handle_pair_step(peer, epoch, step, bytes);
+            }
             Message::PairReady { epoch, mesh, heard } => {
                 self.handle_pair_ready(peer, epoch, mesh, heard);
             }
@@ -237,16 +244,23 @@ impl Engine {
             Some(Pair::Absent { setup: Some(own), .. }) if own.epoch < epoch => {
                 self.offer_pair(peer, epoch, entropy);
             }
+            // The peer began this version anew, so our half of it is of no use: both begin the next one.
+            Some(Pair::Absent { setup: Some(own), .. })
+                if own.epoch == epoch && own.agreed.is_some_and(|known| known != nonce) =>
+            {
+                let next = PairEpoch(epoch.0.saturating_add(1));
+                return self.offer_pair(peer, next, entropy);
+            }
             Some(Pair::Absent { .. }) => {}
         }
         let Some(Pair::Absent { setup: Some(own), .. }) = self.pairs.get_mut(&peer) else {
             return;
         };
         // A lower version: the peer will raise its own when it reads our offer.
-        if own.epoch != epoch || own.agreed {
+        if own.epoch != epoch || own.agreed.is_some() {
             return;
         }
-        own.agreed = true;
+        own.agreed = Some(nonce);
         own.busy = true;
         let (low, high) = if self.me < peer { (own.nonce, nonce) } else { (nonce, own.nonce) };
         let context = hash::tagged(
@@ -257,14 +271,15 @@ impl Engine {
         self.compute(job, Purpose::Pair { peer, epoch });
     }
 
-    fn handle_pair_step(&mut self, peer: NodeId, epoch: PairEpoch, bytes: Vec<u8>) {
+    fn handle_pair_step(&mut self, peer: NodeId, epoch: PairEpoch, step: u8, bytes: Vec<u8>) {
         let Some(Pair::Absent { setup: Some(setup), .. }) = self.pairs.get_mut(&peer) else {
             return;
         };
-        if setup.epoch != epoch || setup.waiting.len() >= STEPS_WAITING_MAX {
+        if setup.epoch != epoch || step <= setup.taken || step > STEPS_MAX {
             return;
         }
-        setup.waiting.push_back(bytes);
+        // The first message of a step counts; a second one never replaces it.
+        setup.waiting.entry(step).or_insert(bytes);
         self.advance_setup(peer);
     }
 
@@ -276,10 +291,12 @@ impl Engine {
             return;
         }
         let Some(steps) = setup.steps.take() else { return };
-        let Some(bytes) = setup.waiting.pop_front() else {
+        let next = setup.taken.saturating_add(1);
+        let Some(bytes) = setup.waiting.remove(&next) else {
             setup.steps = Some(steps);
             return;
         };
+        setup.taken = next;
         setup.busy = true;
         let epoch = setup.epoch;
         let job = Job::PairReceive { setup: steps, bytes };
@@ -302,11 +319,14 @@ impl Engine {
         match output {
             JobOutput::Pair(Ok(PairStep::Continue(steps, bytes))) => {
                 setup.steps = Some(Box::new(steps));
-                self.send(peer, &Message::PairStep { epoch, bytes });
+                setup.sent = setup.sent.saturating_add(1);
+                let step = setup.sent;
+                self.send(peer, &Message::PairStep { epoch, step, bytes });
                 self.advance_setup(peer);
             }
             JobOutput::Pair(Ok(PairStep::Done(state, last))) => {
-                self.store_pair(peer, epoch, state, last);
+                let step = setup.sent.saturating_add(1);
+                self.store_pair(peer, epoch, state, last.map(|bytes| (step, bytes)));
             }
             JobOutput::Pair(Err(error)) => {
                 self.drop_setup(peer);
@@ -322,14 +342,14 @@ impl Engine {
         peer: NodeId,
         epoch: PairEpoch,
         state: PairState,
-        last: Option<Vec<u8>>,
+        last: Option<(u8, Vec<u8>)>,
     ) {
         let mesh = state.id();
         self.put_secret(pair_key(peer), state.to_bytes());
         self.commit(Entry::PairMade(peer, epoch, mesh));
         self.pairs.insert(peer, Pair::ready(state, epoch, self.now));
-        if let Some(bytes) = last {
-            self.send(peer, &Message::PairStep { epoch, bytes });
+        if let Some((step, bytes)) = last {
+            self.send(peer, &Message::PairStep { epoch, step, bytes });
         }
         self.send(peer, &Message::PairReady { epoch, mesh, heard: false });
     }

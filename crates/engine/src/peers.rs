@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::journal::{Entry, bounded};
 use crate::message::{Hello, Message, PROTOCOL};
 use model::entropy::Entropy;
-use model::ids::{Incarnation, NodeId};
+use model::ids::NodeId;
 use model::time::Timestamp;
 use model::wire::Wire;
 use std::collections::BTreeSet;
@@ -17,8 +17,6 @@ use threshold::shares::VaultPublic;
 /// One live link.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// The peer's run.
-    pub incarnation: Incarnation,
     /// Its journal as greeted or told since.
     pub journal: (u64, [u8; 32]),
     /// It showed that its journal contains what was seen before.
@@ -48,12 +46,7 @@ impl Engine {
         };
         // A new run of the peer: whatever was in flight with the old one is gone.
         self.drop_sessions_with(peer, "the peer restarted");
-        let link = Link {
-            incarnation: hello.incarnation,
-            journal: (hello.length, hello.head),
-            checked: false,
-            nudged: self.now,
-        };
+        let link = Link { journal: (hello.length, hello.head), checked: false, nudged: self.now };
         self.links.insert(peer, link);
         self.held_by.remove(&peer);
         if let Some(reason) = self.state.peers.get(&peer).and_then(|p| p.held.clone()) {

@@ -3,10 +3,10 @@
 //! The node that a client asked coordinates: it routes and chooses nonce, fee and blockhash inside the ceiling; it cannot
 //! approve for others. The same request (by its idempotency key, or by id) always has one outcome.
 
-use crate::attempts::Draft;
 use crate::command::{Caller, Command, CommandId, Reply};
 use crate::engine::Engine;
 use crate::event::Effect;
+use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
 use crate::problem::{Class, Problem, refuse};
 use crate::state::ClientState;

@@ -7,10 +7,9 @@
 //! request may be tried again under a new session id.
 
 use crate::engine::Engine;
-use crate::job::{Job, JobOutput};
 use crate::journal::{Entry, bounded};
 use crate::message::{Message, Proposal};
-use crate::pairs::{Answer, Pair};
+use crate::pairs::Pair;
 use crate::problem::{Class, Problem, refuse};
 use chains::Plan;
 use model::entropy::Entropy;
@@ -20,16 +19,11 @@ use model::keys::KeyKind;
 use model::limits;
 use model::signing::{SignItem, Signature};
 use model::time::Timestamp;
-use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use threshold::pair::{PairState, Settled, Ticket};
+use threshold::pair::{PairState, Ticket};
 use threshold::sign;
 
-/// Messages of one session that may come before its proposal.
-const EARLY_MESSAGES_MAX: usize = 2 * limits::ITEMS_PER_REQUEST_MAX;
-/// Bytes of early messages of all sessions together.
-const EARLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Early messages are forgotten after this, milliseconds.
 const EARLY_MS_MAX: u64 = 5_000;
 
@@ -38,9 +32,9 @@ pub(crate) type Tickets = BTreeMap<Seat, Place>;
 
 /// One place at the gate of one version of a pair's state.
 pub(crate) struct Place {
-    peer: NodeId,
-    epoch: PairEpoch,
-    ticket: Ticket,
+    pub peer: NodeId,
+    pub epoch: PairEpoch,
+    pub ticket: Ticket,
 }
 
 /// Why a job was handed out.
@@ -68,13 +62,14 @@ pub(crate) struct Session {
 
 /// One signature of a session.
 pub(crate) struct Item {
-    run: Run,
+    pub run: Run,
     /// The round whose messages were sent last.
-    round: u8,
-    inbox: BTreeMap<(u8, Seat), Vec<u8>>,
+    pub round: u8,
+    pub inbox: BTreeMap<(u8, Seat), Vec<u8>>,
 }
 
-enum Run {
+/// Where one signature stands.
+pub(crate) enum Run {
     Busy,
     Waiting(Box<sign::Running>),
     Done(Signature),
@@ -82,17 +77,9 @@ enum Run {
 
 /// Messages that came before their session's proposal.
 pub(crate) struct Early {
-    since: Timestamp,
-    bytes: usize,
-    messages: Vec<(NodeId, u16, u8, Vec<u8>)>,
-}
-
-/// Rounds of a signature; a message of a later one is garbage.
-fn rounds_of(key: KeyKind) -> u8 {
-    match key {
-        KeyKind::Ecdsa => 3,
-        KeyKind::Bip340 | KeyKind::Ed25519 => 2,
-    }
+    pub since: Timestamp,
+    pub bytes: usize,
+    pub messages: Vec<(NodeId, u16, u8, Vec<u8>)>,
 }
 
 impl Engine {
@@ -197,27 +184,6 @@ impl Engine {
             .collect()
     }
 
-    fn start_item(
-        &mut self,
-        session: SessionId,
-        index: u16,
-        item: SignItem,
-        pairs: &BTreeMap<Seat, Arc<PairState>>,
-    ) {
-        let Some(state) = self.sessions.get(&session) else { return };
-        let Some(keeping) = self.vaults.get(&state.proposal.request.vault) else { return };
-        let job = Job::SignStart {
-            session: item_session(session, index),
-            public: Arc::clone(&keeping.public),
-            share: Arc::clone(&keeping.share),
-            quorum: state.proposal.quorum.clone(),
-            pairs: if item.key == KeyKind::Ecdsa { pairs.clone() } else { BTreeMap::new() },
-            item,
-        };
-        let purpose = Purpose::Item { session, item: index, tickets: BTreeMap::new() };
-        self.compute(job, purpose);
-    }
-
     pub(crate) fn handle_session_message(
         &mut self,
         peer: NodeId,
@@ -250,6 +216,11 @@ impl Engine {
 
     fn handle_propose(&mut self, peer: NodeId, proposal: Proposal) {
         let (session, request) = (proposal.session(), proposal.request.id());
+        if self.is_known(session, request) {
+            let text = format!("{} proposed session {} twice", self.name_of(peer), session.short());
+            return self.warn("duplicate_message", text);
+        }
+        self.drop_superseded(peer, request, proposal.attempt);
         let by_peer = self.sessions.values().filter(|s| s.proposal.coordinator == peer).count();
         let result = if proposal.coordinator != peer {
             Err(refuse(Class::Refused, "invalid_coordinator", "the proposer is not the speaker"))
@@ -276,6 +247,24 @@ impl Engine {
         self.send(peer, &Message::Verdict { session, request, refusal, journal });
     }
 
+    /// A coordinator's newer attempt says that its older one is over, also where its abort was overtaken.
+    fn drop_superseded(&mut self, peer: NodeId, request: RequestId, attempt: u32) {
+        let older = self.sessions.iter().find(|(_, s)| {
+            s.request == request && s.proposal.coordinator == peer && s.proposal.attempt < attempt
+        });
+        if let Some(session) = older.map(|(id, _)| *id) {
+            self.drop_session(session, "a newer attempt began", false);
+        }
+    }
+
+    /// A session that runs or ran here: its proposal came twice.
+    fn is_known(&self, session: SessionId, request: RequestId) -> bool {
+        let state = self.state.requests.get(&request);
+        let decided = state.and_then(|s| s.decided.as_ref()).is_some_and(|d| d.session == session);
+        let signed = state.and_then(|s| s.signed.as_ref()).is_some_and(|s| s.0 == session);
+        decided || signed || self.sessions.contains_key(&session)
+    }
+
     fn handle_verdict(
         &mut self,
         peer: NodeId,
@@ -293,7 +282,7 @@ impl Engine {
         self.note_verdict(request, peer, refusal.clone());
         if let Some((code, reason)) = refusal {
             let text = format!("{} refused: {reason}", self.name_of(peer));
-            if code == "already_used" {
+            if code == "already_used" && self.is_often_refused(request) {
                 let spends = self.sessions.get(&session).map(|s| s.plan.spends.clone());
                 self.avoid_spends(spends.into_iter().flatten().map(|spend| spend.0).collect());
             }
@@ -302,248 +291,7 @@ impl Engine {
         }
     }
 
-    fn handle_round(
-        &mut self,
-        peer: NodeId,
-        session: SessionId,
-        index: u16,
-        round: u8,
-        bytes: Vec<u8>,
-    ) {
-        let Some(state) = self.sessions.get_mut(&session) else {
-            return self.keep_early(peer, session, index, round, bytes);
-        };
-        let seat = state.members.iter().find(|(_, node)| **node == peer).map(|(seat, _)| *seat);
-        let key = state.plan.items.get(usize::from(index)).map(|item| item.key);
-        let item = state.items.get_mut(usize::from(index));
-        let (Some(seat), Some(key), Some(item)) = (seat, key, item) else { return };
-        let open = round >= item.round.max(1) && round <= rounds_of(key);
-        if !open || matches!(item.run, Run::Done(_)) {
-            let text = format!("{} sent round {round}", self.name_of(peer));
-            return self.warn("wrong_round", text);
-        }
-        // The first message of a round counts; a second one never replaces it.
-        if item.inbox.contains_key(&(round, seat)) {
-            let text = format!("{} sent round {round} twice", self.name_of(peer));
-            return self.warn("duplicate_message", text);
-        }
-        item.inbox.insert((round, seat), bytes);
-        self.advance_item(session, index);
-    }
-
-    fn keep_early(
-        &mut self,
-        peer: NodeId,
-        session: SessionId,
-        item: u16,
-        round: u8,
-        bytes: Vec<u8>,
-    ) {
-        let total: usize = self.early.values().map(|early| early.bytes).sum();
-        if self.early.len() >= limits::SESSIONS_MAX
-            || total.saturating_add(bytes.len()) > EARLY_BYTES_MAX
-        {
-            return;
-        }
-        let since = self.now;
-        let early = self.early.entry(session).or_insert_with(|| Early {
-            since,
-            bytes: 0,
-            messages: Vec::new(),
-        });
-        if early.messages.len() < EARLY_MESSAGES_MAX {
-            early.bytes = early.bytes.saturating_add(bytes.len());
-            early.messages.push((peer, item, round, bytes));
-        }
-    }
-
-    fn take_early(&mut self, session: SessionId) {
-        let Some(early) = self.early.remove(&session) else { return };
-        for (peer, item, round, bytes) in early.messages {
-            self.handle_round(peer, session, item, round, bytes);
-        }
-    }
-
-    /// Hands the next round to a job once every other signer's message is there.
-    fn advance_item(&mut self, session: SessionId, index: u16) {
-        let Some(state) = self.sessions.get_mut(&session) else { return };
-        let Some(key) = state.plan.items.get(usize::from(index)).map(|item| item.key) else {
-            return;
-        };
-        let Some(item) = state.items.get_mut(usize::from(index)) else { return };
-        let Run::Waiting(running) = &item.run else { return };
-        let (round, expected) = (item.round, running.expects());
-        if !expected.iter().all(|seat| item.inbox.contains_key(&(round, *seat))) {
-            return;
-        }
-        let inbox = expected
-            .iter()
-            .filter_map(|seat| Some((*seat, item.inbox.remove(&(round, *seat))?)))
-            .collect();
-        // Admission, in the order in which inboxes became whole: every answer of this job must pass these gates.
-        let mut tickets = BTreeMap::new();
-        if key == KeyKind::Ecdsa {
-            let others = state.members.iter().filter(|(_, node)| **node != self.me);
-            for (seat, peer) in others {
-                let Some(Pair::Ready { gate, epoch, .. }) = self.pairs.get_mut(peer) else {
-                    continue;
-                };
-                if let Some(ticket) = gate.admit() {
-                    tickets.insert(*seat, Place { peer: *peer, epoch: *epoch, ticket });
-                }
-            }
-            if tickets.len().saturating_add(1) != state.members.len() {
-                self.settle_tickets(session, tickets, BTreeMap::new());
-                return self.fail_session(session, "a pair's gate is full or closed");
-            }
-        }
-        let Run::Waiting(running) = core::mem::replace(&mut item.run, Run::Busy) else { return };
-        let job = Job::SignAdvance { running, inbox };
-        self.compute(job, Purpose::Item { session, item: index, tickets });
-    }
-
-    pub(crate) fn handle_computed(&mut self, id: crate::JobId, output: JobOutput) {
-        match self.jobs.remove(&id) {
-            Some(Purpose::Item { session, item, tickets }) => {
-                if let JobOutput::Sign(result) = output {
-                    self.handle_item_computed(session, item, tickets, result);
-                }
-            }
-            Some(Purpose::Ceremony(id)) => self.handle_ceremony_computed(id, output),
-            Some(Purpose::Pair { peer, epoch }) => self.handle_pair_computed(peer, epoch, output),
-            None => {}
-        }
-    }
-
-    fn handle_item_computed(
-        &mut self,
-        session: SessionId,
-        index: u16,
-        tickets: Tickets,
-        result: Result<sign::Step, sign::SignError>,
-    ) {
-        match result {
-            Ok(sign::Step::Continue(running, outgoing)) => {
-                self.send_round(session, index, tickets, Box::new(running), outgoing);
-            }
-            Ok(sign::Step::Done(signature)) => {
-                self.settle_tickets(session, tickets, BTreeMap::new());
-                if let Some(item) = self.item_mut(session, index) {
-                    item.run = Run::Done(signature);
-                }
-                self.finish_when_all_signed(session);
-            }
-            Err(error) => self.handle_sign_error(session, tickets, &error),
-        }
-    }
-
-    fn handle_sign_error(&mut self, session: SessionId, tickets: Tickets, error: &sign::SignError) {
-        // A failed check counts whether or not its session still lives. When nobody is named, every pair of the job is
-        // suspect: stop rather than guess.
-        let text = error.to_string();
-        if let sign::SignError::Misbehaved { culprit, pair: true, .. } = error {
-            for (seat, place) in &tickets {
-                if culprit.is_none_or(|named| named == *seat) {
-                    self.stop_pair(place.peer, place.epoch, &text);
-                }
-            }
-        }
-        self.settle_tickets(session, tickets, BTreeMap::new());
-        if let sign::SignError::Misbehaved { culprit: Some(seat), .. } = error
-            && let Some(node) = self.sessions.get(&session).and_then(|s| s.members.get(seat))
-        {
-            let text = format!("{} broke the protocol: {text}", self.name_of(*node));
-            self.warn("misbehaved", text);
-        }
-        self.fail_session(session, &text);
-    }
-
-    fn send_round(
-        &mut self,
-        session: SessionId,
-        index: u16,
-        tickets: Tickets,
-        running: Box<sign::Running>,
-        outgoing: Vec<sign::Outgoing>,
-    ) {
-        let Some(state) = self.sessions.get_mut(&session) else {
-            return self.settle_tickets(session, tickets, BTreeMap::new());
-        };
-        let request = state.request;
-        let members = state.members.clone();
-        let Some(item) = state.items.get_mut(usize::from(index)) else { return };
-        let out_of_our_hands = running.may_be_finished_by_others();
-        item.round = running.round();
-        item.run = Run::Waiting(running);
-        let round = item.round;
-        if out_of_our_hands {
-            // From the first last-round message on, the request stays spent whatever becomes of the session.
-            self.state.mark_spent(&request, &session);
-        }
-        let mut frames: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
-        for message in outgoing {
-            let Some(peer) = members.get(&message.to).copied() else { continue };
-            let bytes = message.bytes;
-            let message = Message::Round { session, item: index, round, bytes };
-            frames.entry(peer).or_default().push(message.to_bytes());
-        }
-        if tickets.is_empty() {
-            for (peer, frames) in frames {
-                self.send_frames(peer, frames);
-            }
-        } else {
-            self.settle_tickets(session, tickets, frames);
-        }
-        self.advance_item(session, index);
-    }
-
-    /// Hands answers to their gates and sends what the gates release.
-    fn settle_tickets(
-        &mut self,
-        session: SessionId,
-        tickets: Tickets,
-        mut frames: BTreeMap<NodeId, Vec<Vec<u8>>>,
-    ) {
-        let request = self.sessions.get(&session).map(|state| state.request);
-        for Place { peer, epoch: admitted, ticket } in tickets.into_values() {
-            let frames = frames.remove(&peer).unwrap_or_default();
-            let answer = Answer { session, request, frames };
-            let Some(Pair::Ready { gate, epoch, .. }) = self.pairs.get_mut(&peer) else { continue };
-            // A ticket of an older state's gate opens nothing here.
-            if *epoch != admitted {
-                continue;
-            }
-            let Settled::Released(answers) = gate.settle(ticket, Ok(answer)) else { continue };
-            for answer in answers {
-                if self.is_wanted(&answer) {
-                    self.send_frames(peer, answer.frames);
-                }
-            }
-        }
-    }
-
-    /// The session lives, or this node has its signature already: then the peers still wait for the last message, which a
-    /// gate may have held back behind another session. Answers of sessions without a signature never leave.
-    fn is_wanted(&self, answer: &Answer) -> bool {
-        let of = answer.request.and_then(|request| self.state.requests.get(&request));
-        let ended = of.into_iter().flat_map(|state| state.signed.iter().chain(&state.superseded));
-        self.sessions.contains_key(&answer.session)
-            || ended.into_iter().any(|(session, ..)| *session == answer.session)
-    }
-
-    fn send_frames(&mut self, peer: NodeId, frames: Vec<Vec<u8>>) {
-        if self.links.contains_key(&peer) {
-            for bytes in frames {
-                self.push(crate::Effect::Send { peer, bytes });
-            }
-        }
-    }
-
-    fn item_mut(&mut self, session: SessionId, index: u16) -> Option<&mut Item> {
-        self.sessions.get_mut(&session)?.items.get_mut(usize::from(index))
-    }
-
-    fn finish_when_all_signed(&mut self, session: SessionId) {
+    pub(crate) fn finish_when_all_signed(&mut self, session: SessionId) {
         let Some(state) = self.sessions.get(&session) else { return };
         let signatures: Vec<Signature> = state
             .items
@@ -614,22 +362,24 @@ impl Engine {
     }
 
     pub(crate) fn expire_sessions(&mut self) {
-        let late: Vec<(SessionId, String)> = self
+        let late: Vec<(SessionId, BTreeSet<NodeId>)> = self
             .sessions
             .iter()
             .filter(|(_, s)| self.now.ms_since(s.since) > limits::SESSION_MS_MAX)
             .map(|(id, s)| (*id, self.silent_members(s)))
             .collect();
         for (session, silent) in late {
-            self.fail_session(session, &format!("no answer from {silent}"));
+            let names: Vec<String> = silent.iter().map(|node| self.name_of(*node)).collect();
+            self.suspect(silent);
+            self.fail_session(session, &format!("no answer from {}", names.join(", ")));
         }
         let now = self.now;
         self.early.retain(|_, early| now.ms_since(early.since) <= EARLY_MS_MAX);
     }
 
-    /// The members whose message of the current round is missing, for people. Silence is not proof of anything.
-    fn silent_members(&self, session: &Session) -> String {
-        let silent: BTreeSet<NodeId> = session
+    /// The members whose message of the current round is missing. Silence is not proof of anything.
+    fn silent_members(&self, session: &Session) -> BTreeSet<NodeId> {
+        session
             .items
             .iter()
             .flat_map(|item| {
@@ -640,13 +390,6 @@ impl Engine {
                     .filter(|(seat, _)| !item.inbox.contains_key(&(item.round, **seat)))
                     .map(|(_, node)| *node)
             })
-            .collect();
-        let names: Vec<String> = silent.into_iter().map(|node| self.name_of(node)).collect();
-        names.join(", ")
+            .collect()
     }
-}
-
-/// Each signature of a request runs under a session id of its own.
-fn item_session(session: SessionId, index: u16) -> SessionId {
-    SessionId(hash::tagged("outlast/item-session/v1", &[&session.0, &index.to_be_bytes()]))
 }

@@ -3,7 +3,7 @@
 use crate::journal::Entry;
 use crate::message::CeremonyPlan;
 use model::card::NodeCard;
-use model::ids::{CeremonyId, ClientId, NodeId, PairEpoch, RequestId, SessionId, VaultId};
+use model::ids::{ClientId, NodeId, PairEpoch, RequestId, SessionId, VaultId};
 use model::request::{Fill, Request};
 use model::signing::Signature;
 use model::time::Timestamp;
@@ -94,8 +94,6 @@ pub(crate) struct VaultState {
 pub(crate) struct ClientState {
     /// Client.
     pub client: ClientId,
-    /// For people.
-    pub name: String,
     /// Vaults it may use.
     pub vaults: BTreeSet<VaultId>,
 }
@@ -179,9 +177,9 @@ impl State {
             | Entry::Released(..)
             | Entry::Aborted(..)
             | Entry::Signed { .. } => self.fold_request(at, entry),
-            Entry::ClientAdded { client, name, token_hash, vaults } => {
+            Entry::ClientAdded { client, token_hash, vaults, .. } => {
                 let vaults = vaults.iter().copied().collect();
-                let state = ClientState { client: *client, name: name.clone(), vaults };
+                let state = ClientState { client: *client, vaults };
                 self.clients.insert(*token_hash, state);
             }
             Entry::ClientRemoved(client) => self.clients.retain(|_, c| c.client != *client),
@@ -196,15 +194,17 @@ impl State {
             Entry::Decided { proposal, spends, .. } => {
                 // A new attempt: what an earlier one was refused for is past.
                 let (session, request) = (proposal.session(), proposal.request.id());
+                let state = self.remember(&proposal.request);
+                state.attempt = state.attempt.max(proposal.attempt);
+                // An earlier attempt that may be out keeps counting: a later refusal must not free what it used up.
+                let spent = state.decided.as_ref().is_some_and(|d| d.spent && d.spends == *spends);
                 let decision = Decision {
                     session,
                     fill: proposal.fill.clone(),
                     spends: spends.clone(),
                     at,
-                    spent: false,
+                    spent,
                 };
-                let state = self.remember(&proposal.request);
-                state.attempt = state.attempt.max(proposal.attempt);
                 let before = state.decided.replace(decision);
                 for spend in before.map(|d| d.spends).unwrap_or_default() {
                     self.free(&spend, request);
@@ -336,10 +336,5 @@ impl State {
             }
         }
         forgotten
-    }
-
-    /// The ceremony that made a vault, if it made one.
-    pub fn vault_of(&self, ceremony: CeremonyId) -> Option<VaultId> {
-        self.vaults.iter().find(|(_, v)| v.plan.id() == ceremony).map(|(id, _)| *id)
     }
 }

@@ -1,7 +1,8 @@
 //! The invariants that hold after every step of every world. Each is a function named after the rule it guards.
 
 use engine::{Commit, Entry, Message, Record};
-use model::ids::{RequestId, SessionId};
+use model::ids::{NodeId, RequestId, SessionId};
+use model::intent::Network;
 use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +21,12 @@ pub struct Watch {
     outcomes: BTreeMap<(RequestId, SessionId), Vec<Vec<u8>>>,
     /// Signed requests.
     pub signed_requests: BTreeSet<RequestId>,
-    /// Pairs stopped, by node.
+    /// Pairs stopped so far.
     pub pairs_stopped: u64,
+    /// Pairs that are stopped now: node and peer.
+    stopped: BTreeSet<(usize, NodeId)>,
+    /// Sessions that use pair state.
+    ecdsa: BTreeSet<SessionId>,
 }
 
 impl Watch {
@@ -33,6 +38,9 @@ impl Watch {
             match record.entry {
                 Entry::Decided { proposal, spends, .. } => {
                     let session = proposal.session();
+                    if matches!(proposal.request.network, Network::Evm(_)) {
+                        self.ecdsa.insert(session);
+                    }
                     self.decided.insert((node, session));
                     self.spends.insert((proposal.request.id(), session), spends);
                 }
@@ -42,8 +50,14 @@ impl Watch {
                     self.invariant_one_outcome_per_session(request, session, bytes);
                     self.signed_requests.insert(request);
                 }
-                Entry::PairStopped(..) => {
+                Entry::PairStopped(peer, ..) => {
                     self.pairs_stopped = self.pairs_stopped.saturating_add(1);
+                    self.stopped.insert((node, peer));
+                    let destroyed = commit.deletes.iter().any(|key| *key == format!("pair/{peer}"));
+                    assert!(destroyed, "K6: node {node} stopped a pair and kept its state");
+                }
+                Entry::PairMade(peer, ..) => {
+                    self.stopped.remove(&(node, peer));
                 }
                 _ => {}
             }
@@ -51,15 +65,26 @@ impl Watch {
     }
 
     /// Takes a frame in before it leaves.
-    pub fn check_send(&mut self, node: usize, bytes: &[u8]) {
+    pub fn check_send(&mut self, node: usize, peer: NodeId, bytes: &[u8]) {
         let message = Message::from_bytes(bytes)
             .unwrap_or_else(|error| panic!("node {node} sends what nobody can read: {error}"));
         if let Message::Round { session, item, round, bytes } = message {
+            self.invariant_k6_nothing_of_a_session_leaves_to_a_stopped_pair(node, peer, session);
             self.invariant_k3_no_share_leaves_before_its_decision_is_durable(node, session);
             if round == 1 {
                 self.invariant_k2_a_one_time_scalar_serves_one_message(node, session, item, &bytes);
             }
         }
+    }
+
+    fn invariant_k6_nothing_of_a_session_leaves_to_a_stopped_pair(
+        &self,
+        node: usize,
+        peer: NodeId,
+        session: SessionId,
+    ) {
+        let stopped = self.stopped.contains(&(node, peer)) && self.ecdsa.contains(&session);
+        assert!(!stopped, "K6: node {node} sends to a stopped pair in session {session}");
     }
 
     fn invariant_k3_no_share_leaves_before_its_decision_is_durable(

@@ -1,5 +1,7 @@
 //! `cargo xtask sim`: runs seeds and prints each failing one.
 
+#![allow(clippy::print_stdout, clippy::as_conversions, reason = "a test tool's output")]
+
 use std::process::ExitCode;
 use std::time::Instant;
 

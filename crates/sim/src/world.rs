@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Every world begins here (2026-01-01T00:00:00Z), so that no run depends on a clock.
 const BEGIN_MS: u64 = 1_767_225_600_000;
 /// The engine's clock tick.
-const TICK_MS: u64 = 250;
+const TICK_MS: u64 = 100;
 
 /// What survives a crash of a simulated node.
 #[derive(Debug, Default, Clone)]
@@ -348,7 +348,7 @@ impl World {
 
     fn send(&mut self, from: usize, peer: NodeId, bytes: Vec<u8>) {
         let Some(to) = self.index.get(&peer).copied() else { return };
-        self.watch.check_send(from, &bytes);
+        self.watch.check_send(from, peer, &bytes);
         let Some(link) = self.links.get(&ends(from, to)).copied() else { return };
         let frames = match &mut self.tamper {
             Some(tamper) => tamper(from, to, bytes),

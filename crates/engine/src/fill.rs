@@ -1,0 +1,204 @@
+//! What goes stale and is chosen at signing: nonce, fee, blockhash, coins; from the caller or from a chain node.
+//!
+//! A nonce that a refusal left free is taken by the next request, so refusals leave no gap.
+
+use crate::engine::Engine;
+use crate::event::{Effect, Facts, FactsQuery};
+use crate::problem::{Class, Problem, refuse};
+use chains::FillDraft;
+use model::entropy::Entropy;
+use model::ids::RequestId;
+use model::intent::Network;
+use model::request::{Ask, Fill, Request};
+
+/// A nonce that a peer called taken is passed over for this long, milliseconds.
+const AVOID_MS: u64 = 10_000;
+/// Nonces looked through for a free one.
+const NONCES_MAX: u64 = 100_000;
+
+/// What is known of the parts that go stale, before a nonce is chosen.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    source: Source,
+    /// No nonce below this one is free: the chain has seen it.
+    nonce_floor: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// Nothing is left to choose.
+    Ready(Fill),
+    /// A nonce or change is left to choose.
+    Chosen(FillDraft),
+}
+
+impl Draft {
+    /// The fill, where nothing is left to choose.
+    pub fn as_ready(&self) -> Option<&Fill> {
+        match &self.source {
+            Source::Ready(fill) => Some(fill),
+            Source::Chosen(_) => None,
+        }
+    }
+    /// True when this node picks the nonce.
+    pub fn picks_nonce(&self) -> bool {
+        matches!(self.source, Source::Chosen(FillDraft::Evm { nonce: None, .. }))
+    }
+    /// Nothing is left to choose.
+    pub fn ready(fill: Fill) -> Self {
+        Self { source: Source::Ready(fill), nonce_floor: 0 }
+    }
+    /// The caller's choice.
+    pub fn chosen(draft: FillDraft) -> Self {
+        Self { source: Source::Chosen(draft), nonce_floor: 0 }
+    }
+    /// The chain node's facts.
+    fn from_facts(facts: Facts) -> Self {
+        match facts {
+            Facts::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas } => Self {
+                source: Source::Chosen(FillDraft::Evm {
+                    nonce: None,
+                    gas_limit,
+                    max_fee_per_gas,
+                    max_priority_fee_per_gas,
+                }),
+                nonce_floor: nonce,
+            },
+            Facts::Bitcoin { coins, fee, change } => {
+                Self::chosen(FillDraft::Bitcoin { coins, fee, change })
+            }
+            Facts::Solana { blockhash } => {
+                Self::chosen(FillDraft::Solana { blockhash, nonce_account: None })
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Completes a draft: the lowest free nonce, or the change.
+    pub(crate) fn fill_from(&self, request: &Request, draft: &Draft) -> Result<Fill, Problem> {
+        let chosen = match &draft.source {
+            Source::Ready(fill) => return Ok(fill.clone()),
+            Source::Chosen(chosen) => chosen,
+        };
+        let keeping = self
+            .vaults
+            .get(&request.vault)
+            .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
+        let keys = &keeping.public.keys;
+        match (chosen, request.network, &request.ask) {
+            (
+                FillDraft::Bitcoin { coins, fee, change },
+                Network::Bitcoin(network),
+                Ask::BitcoinSend { outputs },
+            ) => {
+                let (path, coins) = (&request.path, coins.clone());
+                let fill = chains::bitcoin::fill_from_coins(
+                    keys, network, path, outputs, coins, *fee, *change,
+                )?;
+                Ok(fill)
+            }
+            (FillDraft::Evm { nonce: None, .. }, network, _) => {
+                let from = chains::address(keys, network, &request.path)?.text;
+                let next = self.free_nonce(request, network, &from, draft.nonce_floor)?;
+                Ok(chosen.with_nonce(next).unwrap_or(Fill::Nothing))
+            }
+            _ => Ok(chosen.with_nonce(0).unwrap_or(Fill::Nothing)),
+        }
+    }
+
+    /// The lowest nonce from `floor` up that no other request holds.
+    fn free_nonce(
+        &self,
+        request: &Request,
+        network: Network,
+        from: &str,
+        floor: u64,
+    ) -> Result<u64, Problem> {
+        let id = request.id();
+        let free = |nonce: &u64| {
+            let spend = format!("{network}:{from}:{nonce}");
+            let avoided = self.avoided.get(&spend).is_some_and(|until| *until > self.now);
+            !avoided && self.state.spends.get(&spend).is_none_or(|holder| *holder == id)
+        };
+        let mut nonces = floor..floor.saturating_add(NONCES_MAX);
+        nonces.find(free).ok_or_else(|| {
+            refuse(Class::Overloaded, "nonces_exhausted", "no free nonce is left to look through")
+        })
+    }
+
+    /// Asks the configured chain node for what goes stale.
+    pub(crate) fn ask_chain(&mut self, request: &Request) -> Result<(), Problem> {
+        let keeping = self
+            .vaults
+            .get(&request.vault)
+            .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
+        let keys = &keeping.public.keys;
+        let from = match request.network {
+            Network::Bitcoin(_) => {
+                let account = chains::account(keys, request.network, &request.path)?;
+                account.descriptors.join("\n")
+            }
+            network => chains::address(keys, network, &request.path)?.text,
+        };
+        let mut query = FactsQuery {
+            network: request.network,
+            from,
+            to: None,
+            value: "0".to_owned(),
+            data: Vec::new(),
+            satoshi: 0,
+        };
+        match &request.ask {
+            Ask::EvmCall { to, value, data, .. } => {
+                query.to = *to;
+                query.value = value.to_string();
+                query.data.clone_from(data);
+            }
+            Ask::BitcoinSend { outputs } => {
+                query.satoshi = outputs.iter().fold(0, |acc, (_, sat)| acc.saturating_add(*sat));
+            }
+            Ask::SolanaTransfer { .. } | Ask::SolanaTokenTransfer { .. } | Ask::Raw { .. } => {}
+        }
+        self.push(Effect::AskChain { request: request.id(), query });
+        Ok(())
+    }
+
+    /// The chain node answered.
+    pub(crate) fn handle_facts(
+        &mut self,
+        id: RequestId,
+        result: Result<Facts, String>,
+        entropy: &mut dyn Entropy,
+    ) {
+        let open = self
+            .state
+            .requests
+            .get(&id)
+            .is_some_and(|s| s.entered_here && s.decided.is_none() && s.signed.is_none());
+        if !open {
+            return;
+        }
+        match result {
+            Ok(facts) => {
+                let mut draft = Draft::from_facts(facts);
+                if let Some(state) = self.state.requests.get(&id)
+                    && let Ask::EvmCall { gas_limit: Some(asked), .. } = &state.request.ask
+                    && let Source::Chosen(FillDraft::Evm { gas_limit, .. }) = &mut draft.source
+                {
+                    *gas_limit = *asked;
+                }
+                self.drafts.insert(id, draft);
+                self.attempt(id, entropy);
+            }
+            Err(reason) => self.refuse_request(id, "no_chain_facts", &reason),
+        }
+    }
+
+    /// A peer calls the nonce of this session taken: pass over it for a while.
+    pub(crate) fn avoid_spends(&mut self, spends: Vec<String>) {
+        let (now, until) = (self.now, self.now.saturating_add_ms(AVOID_MS));
+        self.avoided.retain(|_, until| *until > now);
+        self.avoided.extend(spends.into_iter().map(|spend| (spend, until)));
+    }
+}
