@@ -1,8 +1,8 @@
 //! Existing Ethereum tools send from a vault: cast, ethers, viem, web3.py and hardhat talk to a node's JSON-RPC endpoint as
 //! they would to any node with an unlocked account, and anvil mines what the three nodes signed.
 //!
-//! Each test has a vault, and so an account, of its own: nonces that one tool chooses do not meet another's. Node A asks
-//! an anvil that mines at once, node B one that mines on demand, node C none.
+//! Each test has a vault, and so an account, of its own: nonces that one tool chooses do not meet another's. Node A
+//! and node C ask an anvil that mines at once, node B one that mines on demand.
 
 #[cfg(test)]
 mod support;
@@ -40,13 +40,14 @@ mod tests {
         }
         let (mining, idle) = (Anvil::start(&[])?, Anvil::start(&["--no-mining"])?);
         let chain = |anvil: &Anvil| [format!("evm:31337={}", anvil.url)];
-        let cluster = Cluster::start([&chain(&mining), &chain(&idle), &[]]);
+        let cluster = Cluster::start([&chain(&mining), &chain(&idle), &chain(&mining)]);
         let world = Arc::new(World { cluster, mining, idle });
         *shared = Arc::downgrade(&world);
         Some(world)
     }
 
     /// A vault's account, and the endpoint of a node for it.
+    #[derive(Clone)]
     struct Account {
         vault: String,
         address: String,
@@ -133,6 +134,8 @@ mod tests {
         send(&[&contract, "transfer(address,uint256)", RECIPIENT, "1234"]);
         assert_eq!(token_balance(&world.mining, &contract, RECIPIENT), 1234);
         send(&[&contract, "approve(address,uint256)", RECIPIENT, "5"]);
+        send(&[RECIPIENT, "--value", "1", "--legacy"]);
+        send(&[RECIPIENT, "--value", "1", "--access-list", "[]", "--gas-price", "3gwei"]);
     }
 
     #[test]
@@ -216,6 +219,30 @@ mod tests {
             world.mining.mined(hash, &account.address);
         }
         assert_eq!(nonce(&world, &send()), 4);
+    }
+
+    /// Two nodes take requests for one account and know nothing of each other's choice until they propose it.
+    #[test]
+    fn two_nodes_that_send_at_the_same_time_leave_no_gap_between_nonces() {
+        let Some(world) = world() else { return };
+        let first = Account::at_first(&world, "two entries");
+        let node = &world.cluster.nodes[2];
+        let url = node.rpc_url(&node.client_token(&first.vault));
+        let second = Account { url, agent: ureq::agent(), ..first.clone() };
+        let hashes: Vec<String> = std::thread::scope(|scope| {
+            let send = |account: &Account| account.send(json!({ "to": RECIPIENT, "value": "0x1" }));
+            let tasks: Vec<_> = (0..3)
+                .flat_map(|_| [&first, &second])
+                .map(|account| scope.spawn(move || send(account)))
+                .collect();
+            tasks.into_iter().map(|task| task.join().unwrap()).collect()
+        });
+        let mut nonces: Vec<u128> = hashes.iter().map(|hash| nonce(&world, hash)).collect();
+        nonces.sort_unstable();
+        assert_eq!(nonces, [0, 1, 2, 3, 4, 5]);
+        for hash in &hashes {
+            world.mining.mined(hash, &first.address);
+        }
     }
 
     fn nonce(world: &World, hash: &str) -> u128 {

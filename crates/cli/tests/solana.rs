@@ -7,13 +7,14 @@ mod support;
 mod tests {
     use super::support::cluster::Cluster;
     use super::support::tools::{javascript, tool};
+    use serde_json::json;
 
     const RECIPIENT: &str = "US517G5965aydkZ46HS38QLi7UQiSojurfbQfKCELFx";
     const STRANGER: &str = "8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR";
     const FEE: u64 = 5_000;
 
     #[test]
-    fn litesvm_moves_the_lamports_of_a_vault_and_refuses_a_forged_transaction() {
+    fn litesvm_moves_the_lamports_and_tokens_of_a_vault_and_refuses_a_forged_transaction() {
         if tool("npm", "OUTLAST_NODE_MODULES").is_none() {
             return;
         }
@@ -25,7 +26,7 @@ mod tests {
         let token = node.client_token(&vault);
         let args = [requests.as_str(), &token, &payer, RECIPIENT, STRANGER];
         let Some(said) = javascript("solana.cjs", &args) else { return };
-        for key in ["transfer", "untouched", "second"] {
+        for key in ["transfer", "untouched", "second", "token", "durable"] {
             assert_eq!(said[key], "accepted", "{key}: {said}");
         }
         assert_eq!(said["received"], "1250000000");
@@ -34,7 +35,9 @@ mod tests {
         for forged in said["forged"].as_array().unwrap() {
             assert_ne!(forged, "accepted", "{said}");
         }
-        for key in ["again", "stale"] {
+        assert_eq!((&said["token_left"], &said["token_received"]), (&json!("750"), &json!("250")));
+        assert_eq!(said["nonce_advanced"], true);
+        for key in ["again", "stale", "wrong_decimals", "durable_again"] {
             assert_ne!(said[key], "accepted", "{key}: {said}");
         }
     }

@@ -1,17 +1,19 @@
-// litesvm runs what the vault signs: transfers of lamports and of tokens, and refuses a forged one.
+// litesvm runs what the vault signs: transfers of lamports and of tokens, durable ones too, and refuses a forged one.
 const { FailedTransactionMetadata, LiteSVM } = require("litesvm");
-const { address, getTransactionDecoder, lamports } = require("@solana/kit");
+const { address, getAddressEncoder, getBase58Decoder, getTransactionDecoder, lamports } =
+  require("@solana/kit");
+const token_program = require("@solana-program/token");
 
 const [requests, token, payer, recipient, stranger] = process.argv.slice(2);
 const PATH = "m/44/501/0/0";
 const decode = (bytes) => getTransactionDecoder().decode(bytes);
 
-async function sign(ask, blockhash) {
+async function sign(ask, blockhash, nonce_account) {
   const answer = await fetch(requests, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
     body: JSON.stringify({
-      network: "solana:local", path: PATH, ask, fill: { chain: "solana", blockhash },
+      network: "solana:local", path: PATH, ask, fill: { chain: "solana", blockhash, nonce_account },
       wait_ms: 30000,
     }),
   });
@@ -36,6 +38,50 @@ function forge(snapshot, bytes, at) {
   }
 }
 
+function put(svm, place, programAddress, data) {
+  const space = BigInt(data.length);
+  const account = { data, executable: false, lamports: lamports(5_000_000n), programAddress, space };
+  svm.setAccount({ address: address(place), ...account });
+}
+
+// A mint, and token accounts of the payer and of a stranger.
+function tokens(svm) {
+  const mint = address("TokenMint1111111111111111111111111111111111");
+  const source = address("TokenSource11111111111111111111111111111111");
+  const destination = address("TokenDestination111111111111111111111111111");
+  const program = token_program.TOKEN_PROGRAM_ADDRESS;
+  put(svm, mint, program, token_program.getMintEncoder().encode({
+    mintAuthority: null, supply: 1000n, decimals: 2, isInitialized: true, freezeAuthority: null,
+  }));
+  const account = (owner, amount) => token_program.getTokenEncoder().encode({
+    mint, owner: address(owner), amount, delegate: null, state: 1, isNative: null,
+    delegatedAmount: 0n, closeAuthority: null,
+  });
+  put(svm, source, program, account(payer, 1000n));
+  put(svm, destination, program, account(stranger, 0n));
+  const held = (place) =>
+    String(token_program.getTokenDecoder().decode(svm.getAccount(place).data).amount);
+  const ask = { kind: "send_token", token: mint, to: destination, source, decimals: 2 };
+  return { ask, left: () => held(source), received: () => held(destination) };
+}
+
+// A durable nonce account of the payer; returns where it is and its present value.
+function nonce(svm) {
+  const place = "Nonce11111111111111111111111111111111111111";
+  const data = new Uint8Array(80);
+  // Version "current", state "initialized", authority, value, 5000 lamports per signature.
+  data.set([1, 0, 0, 0, 1, 0, 0, 0]);
+  data.set(getAddressEncoder().encode(address(payer)), 8);
+  data.set(new Uint8Array(32).fill(9), 40);
+  data.set([0x88, 0x13], 72);
+  put(svm, place, "11111111111111111111111111111111", data);
+  const value = () => {
+    const now = svm.getAccount(address(place)).data.slice(40, 72);
+    return getBase58Decoder().decode(now);
+  };
+  return { place, value };
+}
+
 async function main() {
   const svm = new LiteSVM();
   svm.airdrop(address(payer), lamports(5_000_000_000n));
@@ -57,6 +103,23 @@ async function main() {
   result.second = send(svm, await sign(second, svm.latestBlockhash()));
   const stale = await sign({ ...second, amount: "1" }, "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi");
   result.stale = send(svm, stale);
+
+  const held = tokens(svm);
+  result.token = send(svm, await sign({ ...held.ask, amount: "250" }, svm.latestBlockhash()));
+  result.token_left = held.left();
+  result.token_received = held.received();
+  // The chain checks the decimals that the vault signed.
+  const wrong = { ...held.ask, amount: "1", decimals: 3 };
+  result.wrong_decimals = send(svm, await sign(wrong, svm.latestBlockhash()));
+
+  const durable = nonce(svm);
+  const first = durable.value();
+  const late = await sign({ ...ask, amount: "1000000" }, first, durable.place);
+  // Long after it was signed: the blockhash of that time is gone.
+  for (let round = 0; round < 200; round++) svm.expireBlockhash();
+  result.durable = send(svm, late);
+  result.durable_again = send(svm, late);
+  result.nonce_advanced = first !== durable.value();
   console.log(JSON.stringify(result));
 }
 
