@@ -23,7 +23,7 @@ use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Attempts that the coordinator makes by itself after refusals that pass by themselves.
-const REFUSALS_MAX: u32 = 16;
+const REFUSALS_MAX: u32 = 64;
 /// Refusals after which a nonce is passed over: rivals that met at one nonce have parted by then.
 const REFUSALS_OFTEN: u32 = 8;
 /// Attempts that it makes by itself while no signing set can be reached and nothing is held.
@@ -161,10 +161,11 @@ impl Engine {
         entropy: &mut dyn Entropy,
     ) {
         // Refusals that pass by themselves.
-        let passing = ["already_used", "overloaded", "pair_not_ready", "in_flight"];
-        let passing = passing.contains(&code) || ["peer_unreachable", "replayed"].contains(&code);
+        let taken = ["already_used", "in_use"].contains(&code);
+        let passing = ["overloaded", "pair_not_ready", "in_flight", "peer_unreachable", "replayed"];
+        let passing = taken || passing.contains(&code);
         // A nonce that the caller fixed stays taken: trying again cannot help.
-        let fixed = code == "already_used" && !self.picks_nonce(id);
+        let fixed = taken && !self.picks_nonce(id);
         let (now, rank) = (self.now, self.rank_for(id));
         let retry = self.retries.entry(id).or_default();
         if passing && !fixed && retry.refusals < REFUSALS_MAX {
@@ -172,7 +173,7 @@ impl Engine {
             let mut jitter = [0u8; 1];
             entropy.fill(&mut jitter);
             let jitter = jitter.first().map_or(0, |byte| u64::from(*byte) / 8);
-            let slot = SLOT_MS.saturating_mul(rank);
+            let slot = if code == "already_used" { 0 } else { SLOT_MS.saturating_mul(rank) };
             retry.at = now.saturating_add_ms(slot.saturating_add(jitter).saturating_add(10));
             retry.refusals = retry.refusals.saturating_add(1);
             return;

@@ -12,7 +12,7 @@ use model::intent::Network;
 use model::request::{Ask, Fill, Request};
 
 /// A nonce that a peer called taken is passed over for this long, milliseconds.
-const AVOID_MS: u64 = 10_000;
+const AVOID_MS: u64 = 60_000;
 /// Nonces looked through for a free one.
 const NONCES_MAX: u64 = 100_000;
 

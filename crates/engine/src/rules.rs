@@ -103,7 +103,13 @@ impl Engine {
         });
         if let Some((spend, holder)) = rival {
             let text = format!("{} is taken by request {}", spend.0, holder.short());
-            return Err(refuse(Class::Conflict, "already_used", text));
+            // Settled: that request may be signed, look elsewhere. In use: it may still be given up.
+            let settled =
+                self.state.requests.get(holder).is_none_or(|s| {
+                    s.signed.is_some() || s.decided.as_ref().is_some_and(|d| d.spent)
+                });
+            let code = if settled { "already_used" } else { "in_use" };
+            return Err(refuse(Class::Conflict, code, text));
         }
         let Some(decision) = self.state.requests.get(&id).and_then(|s| s.decided.as_ref()) else {
             return Ok(());

@@ -282,7 +282,7 @@ impl Engine {
         self.note_verdict(request, peer, refusal.clone());
         if let Some((code, reason)) = refusal {
             let text = format!("{} refused: {reason}", self.name_of(peer));
-            if code == "already_used" && self.is_often_refused(request) {
+            if code == "already_used" || (code == "in_use" && self.is_often_refused(request)) {
                 let spends = self.sessions.get(&session).map(|s| s.plan.spends.clone());
                 self.avoid_spends(spends.into_iter().flatten().map(|spend| spend.0).collect());
             }
