@@ -291,6 +291,113 @@ mod tests {
         assert_eq!(nonce(&world, &hash), 0);
     }
 
+    /// A client that names gas and fee gets no estimate, so only the chain's balance check is left.
+    #[test]
+    fn a_send_that_the_chain_cannot_take_leaves_no_gap_between_nonces() {
+        let Some(world) = world() else { return };
+        let account = Account::at_first(&world, "too much");
+        let everything = world.mining.balance(&account.address);
+        let from = account.address.as_str();
+        let dear = json!({ "from": from, "to": RECIPIENT, "value": format!("{everything:#x}"),
+            "gas": "0x5208", "gasPrice": "0xb2d05e00" });
+        let answer = account.call("", "eth_sendTransaction", json!([dear]));
+        assert!(answer["error"]["message"].is_string(), "{answer}");
+        let hash = account.send(json!({ "to": RECIPIENT, "value": "0x1" }));
+        world.mining.mined(&hash, from);
+        assert_eq!(nonce(&world, &hash), 0);
+    }
+
+    #[test]
+    fn the_same_whole_transaction_is_sent_once_and_its_nonce_is_taken_for_others() {
+        let Some(world) = world() else { return };
+        let account = Account::at_first(&world, "twice");
+        let whole = json!({ "to": RECIPIENT, "value": "0x5", "nonce": "0x0", "gas": "0x5208",
+            "maxFeePerGas": "0xb2d05e00", "maxPriorityFeePerGas": "0x1" });
+        let hash = account.send(whole.clone());
+        assert_eq!(account.send(whole.clone()), hash);
+        world.mining.mined(&hash, &account.address);
+        let mut rival = whole;
+        rival["value"] = json!("0x6");
+        rival["from"] = json!(account.address);
+        let code = account.refused("", "eth_sendTransaction", json!([rival]));
+        assert_eq!(code, "already_used");
+        let next = account.send(json!({ "to": RECIPIENT, "value": "0x1" }));
+        assert_eq!(nonce(&world, &next), 1);
+    }
+
+    #[test]
+    fn permits_are_judged_as_approvals() {
+        let Some(world) = world() else { return };
+        let account = Account::at_first(&world, "permits");
+        let permit = |chain: u64, value: &str| {
+            let document = json!({
+                "domain": { "name": "Token", "version": "1", "chainId": chain,
+                    "verifyingContract": RECIPIENT },
+                "types": {
+                    "EIP712Domain": [
+                        { "name": "name", "type": "string" },
+                        { "name": "version", "type": "string" },
+                        { "name": "chainId", "type": "uint256" },
+                        { "name": "verifyingContract", "type": "address" },
+                    ],
+                    "Permit": [
+                        { "name": "owner", "type": "address" },
+                        { "name": "spender", "type": "address" },
+                        { "name": "value", "type": "uint256" },
+                        { "name": "nonce", "type": "uint256" },
+                        { "name": "deadline", "type": "uint256" },
+                    ],
+                },
+                "primaryType": "Permit",
+                "message": { "owner": account.address, "spender": RECIPIENT, "value": value,
+                    "nonce": 0, "deadline": 2_000_000_000 },
+            });
+            let query = format!("?chain_id={chain}");
+            account.call(&query, "eth_signTypedData_v4", json!([account.address, document]))
+        };
+        let unlimited = format!("0x{}", "f".repeat(64));
+        let answer = permit(1, &unlimited);
+        assert_eq!(answer["error"]["data"]["code"], "not_allowed", "{answer}");
+        for (chain, value) in [(1, "0x64"), (31337, "0x64"), (31337, &unlimited)] {
+            let answer = permit(chain, value);
+            assert_eq!(answer["result"].as_str().map(str::len), Some(132), "{chain}: {answer}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_stays_inside_the_ceiling_and_a_key_stands_for_one_signature() {
+        let Some(world) = world() else { return };
+        let node = &world.cluster.nodes[1];
+        let account = Account::new(&world, node, "ceiling");
+        let new = json!({
+            "network": "evm:31337", "path": PATH, "idempotency_key": "invoice 7",
+            "fee_max": "200000000000000",
+            "ask": { "kind": "send", "to": RECIPIENT, "amount": "7" },
+            "broadcast": true, "wait_ms": 30_000,
+        });
+        let request = node.sign(&account.vault, &new);
+        let again = node.sign(&account.vault, &new);
+        assert_eq!((&request["id"], &request["signed"]), (&again["id"], &again["signed"]));
+        let mut other = new.clone();
+        other["ask"]["amount"] = json!("8");
+        assert_eq!(node.refusal(&account.vault, &other), "idempotency_conflict");
+        let id = request["id"].as_str().unwrap();
+        for (price, code) in
+            [(20_000_000_000_u64, "fee_over_ceiling"), (1, "fee_too_low_to_replace")]
+        {
+            let how = json!({ "max_fee_per_gas": price, "wait_ms": 20_000 });
+            let path = format!("/v1/requests/{id}/speed-up");
+            let (_, answer) = node.try_call("POST", &path, Some(&how)).unwrap();
+            assert_eq!(answer["code"], code, "{answer}");
+        }
+        let after = node.get(&format!("/v1/requests/{id}"));
+        assert_eq!(after["signed"], request["signed"], "a refused replacement changes nothing");
+        let hash = hash_in(&request["signed"], "txid");
+        in_mempool(&world, &hash);
+        world.idle.call("anvil_mine", json!([]));
+        world.idle.mined(&hash, &account.address);
+    }
+
     #[test]
     fn a_wrong_token_and_anothers_vault_are_refused() {
         let Some(world) = world() else { return };

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use model::amount::Amount;
 use model::intent::Network;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -34,6 +35,16 @@ pub enum ChainCallError {
         /// Its further data.
         data: Option<Value>,
     },
+    /// The account cannot pay; in the words that tools look for.
+    #[error(
+        "insufficient funds for gas * price + value: the account has {have} wei, {need} needed"
+    )]
+    Funds {
+        /// Wei that the account has.
+        have: Amount,
+        /// Wei that the transaction may cost.
+        need: Amount,
+    },
     /// An answer of another shape than the method's.
     #[error("the chain node answered {0} with something unexpected")]
     Shape(&'static str),
@@ -49,6 +60,7 @@ impl ChainCallError {
             Self::Unconfigured(_) => "chain_not_configured",
             Self::Unreachable(_) => "chain_unreachable",
             Self::Refused { .. } => "chain_refused",
+            Self::Funds { .. } => "insufficient_funds",
             Self::Shape(_) => "chain_answer",
             Self::Overloaded => "overloaded",
         }

@@ -1,7 +1,8 @@
-//! EVM nodes: next nonce, gas and EIP-1559 fees.
+//! EVM nodes: next nonce, gas and EIP-1559 fees, and whether the account can pay.
 
 use super::{ChainCallError, Client};
 use engine::{Facts, FactsQuery};
+use model::amount::Amount;
 use serde_json::{Value, json};
 
 /// Priority fee where the node does not suggest one: 1 gwei.
@@ -21,7 +22,42 @@ pub fn facts(client: &Client, query: &FactsQuery) -> Result<Facts, ChainCallErro
         _ => gas.saturating_add(gas.checked_div(5).unwrap_or(0)),
     };
     let (max_fee_per_gas, max_priority_fee_per_gas) = fees(client)?;
+    let value = query.value.parse().unwrap_or(Amount::MAX);
+    let cost = Cost { value, gas_limit, max_fee_per_gas, nonce: None };
+    check_funds(client, &query.from, &cost)?;
     Ok(Facts::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas })
+}
+
+/// What a transaction may cost its account.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Wei that it moves.
+    pub value: Amount,
+    /// Gas limit.
+    pub gas_limit: u64,
+    /// Wei per gas at most.
+    pub max_fee_per_gas: u128,
+    /// Nonce, if the caller fixed it.
+    pub nonce: Option<u64>,
+}
+
+/// Refuses what the account cannot pay: chain nodes would refuse it too, but after it was signed, and from then on it
+/// holds its nonce. A nonce that is mined is let pass: this is the same call again, and its answer stands already.
+pub fn check_funds(client: &Client, from: &str, cost: &Cost) -> Result<(), ChainCallError> {
+    let balance = client.call("eth_getBalance", &json!([from, BLOCK]))?;
+    let have = amount(&balance).ok_or(ChainCallError::Shape("eth_getBalance"))?;
+    let fee = Amount::from_u128(cost.max_fee_per_gas).checked_mul_u64(cost.gas_limit);
+    let need = fee.and_then(|fee| fee.checked_add(cost.value)).unwrap_or(Amount::MAX);
+    if have >= need {
+        return Ok(());
+    }
+    if let Some(nonce) = cost.nonce {
+        let mined = client.call("eth_getTransactionCount", &json!([from, BLOCK]))?;
+        if quantity64(&mined).is_some_and(|mined| mined > nonce) {
+            return Ok(());
+        }
+    }
+    Err(ChainCallError::Funds { have, need })
 }
 
 fn transaction(query: &FactsQuery) -> Value {
@@ -60,6 +96,14 @@ fn quantity(value: &Value) -> Option<u128> {
     u128::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
 }
 
+/// A JSON-RPC quantity of up to 256 bits.
+fn amount(value: &Value) -> Option<Amount> {
+    let digits = value.as_str()?.strip_prefix("0x")?;
+    let mut bytes = [0u8; 32];
+    hex::decode_to_slice(format!("{digits:0>64}"), &mut bytes).ok()?;
+    Some(Amount(bytes))
+}
+
 fn quantity64(value: &Value) -> Option<u64> {
     quantity(value).and_then(|value| value.try_into().ok())
 }
@@ -95,6 +139,8 @@ mod tests {
             }
             "eth_getBlockByNumber" => Ok(json!({ "baseFeePerGas": "0x64" })),
             "eth_maxPriorityFeePerGas" => Ok(json!("0x5")),
+            // Exactly 1000 wei and 60,000 gas at 205 wei.
+            "eth_getBalance" => Ok(json!(format!("{:#x}", 1000 + 60_000 * 205))),
             other => panic!("{other}"),
         });
         assert_eq!(
@@ -106,6 +152,45 @@ mod tests {
                 max_priority_fee_per_gas: 5
             })
         );
+    }
+
+    #[test]
+    fn a_cost_above_the_balance_is_refused_unless_its_nonce_is_mined() {
+        let node = ChainNode::start(|method, params| match method {
+            "eth_getBalance" => Ok(json!("0x2711")),
+            "eth_getTransactionCount" => {
+                assert_eq!(params, &json!(["0xabc", "latest"]));
+                Ok(json!("0x3"))
+            }
+            other => panic!("{other}"),
+        });
+        let check = |value: u64, nonce: Option<u64>, expected: &str| {
+            let value = Amount::from_u64(value);
+            let cost = Cost { value, gas_limit: 100, max_fee_per_gas: 90, nonce };
+            let found = check_funds(&node.client(), "0xabc", &cost);
+            assert_eq!(found.map_or_else(|e| e.code(), |()| "ok"), expected, "{cost:?}");
+        };
+        check(1001, None, "ok");
+        check(1002, None, "insufficient_funds");
+        check(1002, Some(3), "insufficient_funds");
+        check(1002, Some(2), "ok");
+        let most = Cost {
+            value: Amount::MAX,
+            gas_limit: u64::MAX,
+            max_fee_per_gas: u128::MAX,
+            nonce: None,
+        };
+        assert!(check_funds(&node.client(), "0xabc", &most).is_err());
+    }
+
+    #[test]
+    fn a_balance_of_256_bits_is_read() {
+        let full = format!("0x{}", "f".repeat(64));
+        assert_eq!(amount(&json!(full)), Some(Amount::MAX));
+        assert_eq!(amount(&json!("0x0")), Some(Amount::ZERO));
+        for bad in ["10", "0xg", &format!("{full}f")] {
+            assert_eq!(amount(&json!(bad)), None, "{bad}");
+        }
     }
 
     #[test]

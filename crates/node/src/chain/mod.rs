@@ -12,6 +12,7 @@ mod pool;
 mod solana;
 
 pub use call::{ChainCallError, Client};
+pub use evm::Cost;
 pub use pool::ChainPool;
 
 use crate::home::ChainRpc;

@@ -1,6 +1,6 @@
 //! A few threads that make the blocking calls, with a bounded queue in front.
 
-use super::{ChainCallError, Chains, family};
+use super::{ChainCallError, Chains, Cost, evm, family};
 use crate::metrics::Metrics;
 use crate::runner::{Handle, Input};
 use engine::{Event, FactsQuery};
@@ -100,6 +100,17 @@ impl ChainPool {
         params: Value,
     ) -> Result<Value, ChainCallError> {
         self.on_thread(network, move |chains| chains.client(network)?.call(&method, &params)).await
+    }
+
+    /// Refuses what the EVM account cannot pay.
+    pub async fn check_funds(
+        &self,
+        network: Network,
+        from: String,
+        cost: Cost,
+    ) -> Result<(), ChainCallError> {
+        let work = move |chains: &Chains| evm::check_funds(chains.client(network)?, &from, &cost);
+        self.on_thread(network, work).await
     }
 
     /// Asks what goes stale from async code.

@@ -3,6 +3,7 @@
 use super::Endpoint;
 use super::message::RpcError;
 use super::methods::wrong_reply;
+use crate::chain::Cost;
 use chains::evm::rpc::{RpcFee, RpcTransaction};
 use engine::{Facts, FactsQuery};
 use model::api::{AskView, FillView};
@@ -51,6 +52,25 @@ impl Endpoint {
         transaction.gas = transaction.gas.or(Some(gas_limit));
         transaction.fee = complete_fee(transaction.fee, max_fee_per_gas, max_priority_fee_per_gas);
         Ok(())
+    }
+}
+
+impl Endpoint {
+    /// RPC-4: refuses what the account cannot pay, before it is signed. What is wholly open is checked when it is filled.
+    pub(super) async fn check_funds(
+        &self,
+        transaction: &RpcTransaction,
+        from: &str,
+        chain: u64,
+    ) -> Result<(), RpcError> {
+        let (Some(gas_limit), (Some(max_fee_per_gas), _)) = (transaction.gas, transaction.caps())
+        else {
+            return Ok(());
+        };
+        let (value, nonce) = (transaction.value, transaction.nonce);
+        let cost = Cost { value, gas_limit, max_fee_per_gas, nonce };
+        let network = Network::Evm(chain);
+        Ok(self.state.chains.check_funds(network, from.to_owned(), cost).await?)
     }
 }
 

@@ -97,6 +97,9 @@ impl From<ChainCallError> for RpcError {
         match error {
             // RPC-5: as the chain node said it: tools read revert data from it.
             ChainCallError::Refused { code, message, data, .. } => Self { code, message, data },
+            error @ ChainCallError::Funds { .. } => {
+                Self::new(-32000, error.code(), error.to_string())
+            }
             other => Self::new(-32002, other.code(), other.to_string()),
         }
     }

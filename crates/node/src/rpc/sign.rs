@@ -25,7 +25,7 @@ const FRESH_MS: u64 = 60_000;
 
 impl Endpoint {
     pub(super) async fn sign_transaction(&self, params: &[Value]) -> Result<Value, RpcError> {
-        let (transaction, signed, chain) = self.transaction(params).await?;
+        let (transaction, signed, chain) = self.transaction(params, false).await?;
         Ok(match self.shape {
             Shape::Raw => json!(signed.raw),
             Shape::Geth => json!({ "raw": signed.raw, "tx": object(&transaction, &signed, chain) }),
@@ -37,7 +37,7 @@ impl Endpoint {
         let network = Network::Evm(self.chain(wished)?);
         // RPC-4: refused before anything is signed: a signature that nobody sends would only confuse nonces.
         self.state.chains.check(network)?;
-        let (_, signed, _) = self.transaction(params).await?;
+        let (_, signed, _) = self.transaction(params, true).await?;
         let hash = signed.txid.clone().unwrap_or_default();
         let chains = &self.state.chains;
         let sent = chains.call(network, "eth_sendRawTransaction".into(), json!([signed.raw])).await;
@@ -57,6 +57,7 @@ impl Endpoint {
     async fn transaction(
         &self,
         params: &[Value],
+        to_send: bool,
     ) -> Result<(RpcTransaction, SignedView, u64), RpcError> {
         let object = nth(params, 0)?;
         let mut transaction = parse_transaction(object)?;
@@ -67,6 +68,9 @@ impl Endpoint {
         let from = from.ok_or_else(|| RpcError::params("from is missing"))?;
         let account = self.account(from).await?;
         self.complete(&mut transaction, &account.address, chain).await?;
+        if to_send {
+            self.check_funds(&transaction, &account.address, chain).await?;
+        }
         let wish = wish(&transaction, chain)?;
         let key = match (&wish.ask, wish.fixed) {
             // RPC-3: only fixed bytes are "the same call".

@@ -112,6 +112,7 @@ fn dev_chain(
         "eth_getTransactionCount" => Ok(json!("0x0")),
         "eth_getBlockByNumber" => Ok(json!({ "baseFeePerGas": "0x64" })),
         "eth_maxPriorityFeePerGas" => Ok(json!("0x5")),
+        "eth_getBalance" => Ok(json!("0xde0b6b3a7640000")),
         "eth_call" => Err((3, "execution reverted")),
         other => panic!("{other}"),
     })
@@ -217,12 +218,28 @@ fn a_transaction_that_the_chain_knows_already_counts_as_sent() {
     let (fixture, _) = scripted(Some(&chain), |_| view("signed", u64::MAX));
     assert_eq!(call(&fixture, "eth_sendTransaction", json!([whole()])), Ok(json!("0xfeed")));
     let refusing = ChainNode::start(|method, _| match method {
-        "eth_sendRawTransaction" => Err((-32000, "insufficient funds")),
+        "eth_sendRawTransaction" => Err((-32000, "nonce too low")),
+        "eth_getBalance" => Ok(json!("0xde0b6b3a7640000")),
         _ => Ok(Value::Null),
     });
     let (fixture, _) = scripted(Some(&refusing), |_| view("signed", u64::MAX));
     let sent = call(&fixture, "eth_sendTransaction", json!([whole()]));
     assert_eq!(sent, Err((-32000, String::new())));
+}
+
+/// Harm: a transaction that no chain takes would hold its nonce, and every later one would wait for it.
+#[test]
+fn what_the_account_cannot_pay_is_refused_before_it_is_signed() {
+    let poor = ChainNode::start(|method, _| match method {
+        "eth_getBalance" => Ok(json!("0x33450")),
+        "eth_getTransactionCount" => Ok(json!("0x0")),
+        other => panic!("{other}"),
+    });
+    let (fixture, seen) = scripted(Some(&poor), |_| view("signed", u64::MAX));
+    let sent = call(&fixture, "eth_sendTransaction", json!([whole()]));
+    assert_eq!(sent, Err((-32000, "insufficient_funds".into())));
+    assert_eq!(seen.lock().unwrap().len(), 0);
+    call(&fixture, "eth_signTransaction", json!([whole()])).unwrap();
 }
 
 #[test]
