@@ -146,7 +146,7 @@ mod tests {
         let artefact = token.to_string();
         let args = [account.url.as_str(), &account.address, RECIPIENT, &artefact];
         let Some(said) = javascript("ethers.cjs", &args) else { return };
-        for key in ["transfer", "deploy", "token_transfer"] {
+        for key in ["transfer", "deploy", "token_transfer", "handed_over"] {
             world.mining.mined(&hash_in(&said, key), &account.address);
         }
         let contract = hash_in(&said, "contract");
@@ -162,7 +162,9 @@ mod tests {
         let account = Account::at_first(&world, "viem");
         let args = [account.url.as_str(), &account.address, RECIPIENT];
         let Some(said) = javascript("viem.cjs", &args) else { return };
-        world.mining.mined(&hash_in(&said, "transfer"), &account.address);
+        for key in ["transfer", "handed_over"] {
+            world.mining.mined(&hash_in(&said, key), &account.address);
+        }
         assert_eq!((&said["message"], &said["typed"]), (&json!(true), &json!(true)), "{said}");
     }
 
@@ -175,7 +177,9 @@ mod tests {
         let mut command = Command::new(python);
         command.args([&script, &account.url, &account.address, RECIPIENT]);
         let said = last_line(&mut command);
-        world.mining.mined(&hash_in(&said, "transfer"), &account.address);
+        for key in ["transfer", "handed_over"] {
+            world.mining.mined(&hash_in(&said, key), &account.address);
+        }
         assert!(hash_in(&said, "signer").eq_ignore_ascii_case(&account.address), "{said}");
     }
 

@@ -1,4 +1,5 @@
-// ethers 6 with a vault's account as a JSON-RPC signer: pay, deploy, pay in tokens, sign a message and typed data.
+// ethers 6 with a vault's account as a JSON-RPC signer: pay, deploy, pay in tokens, sign a transaction without sending it,
+// sign a message and typed data.
 const { ethers } = require("ethers");
 
 const [url, address, recipient, artefact] = process.argv.slice(2);
@@ -13,6 +14,10 @@ async function main() {
   await token.waitForDeployment();
   const paid = await token.transfer(recipient, 77n);
   await paid.wait();
+  const whole = await signer.populateTransaction({ to: recipient, value: 3n });
+  const raw = await signer.signTransaction(whole);
+  const handed_over = await provider.broadcastTransaction(raw);
+  await handed_over.wait();
 
   const message = "I agree to be tested. Ünïcode too.";
   const signed = await signer.signMessage(message);
@@ -25,6 +30,7 @@ async function main() {
     deploy: token.deploymentTransaction().hash,
     contract: await token.getAddress(),
     token_transfer: paid.hash,
+    handed_over: handed_over.hash,
     message_signer: ethers.verifyMessage(message, signed),
     typed_signer: ethers.verifyTypedData(domain, types, mail, typed),
   }));

@@ -1,4 +1,5 @@
-// viem 2 with a vault's address as a JSON-RPC account: pay, sign a message and typed data.
+// viem 2 with a vault's address as a JSON-RPC account: pay, sign a transaction without sending it, sign a message and
+// typed data.
 const { createPublicClient, createWalletClient, http, parseEther, verifyMessage, verifyTypedData } =
   require("viem");
 const { foundry } = require("viem/chains");
@@ -10,6 +11,10 @@ async function main() {
   const chain = createPublicClient({ chain: foundry, transport: http(url) });
   const transfer = await wallet.sendTransaction({ to, value: parseEther("0.25") });
   await chain.waitForTransactionReceipt({ hash: transfer, timeout: 60_000 });
+  const whole = await wallet.prepareTransactionRequest({ to, value: 3n });
+  const serializedTransaction = await wallet.signTransaction(whole);
+  const handed_over = await chain.sendRawTransaction({ serializedTransaction });
+  await chain.waitForTransactionReceipt({ hash: handed_over, timeout: 60_000 });
   const message = "hello from viem";
   const signature = await wallet.signMessage({ message });
   const typed = {
@@ -21,6 +26,7 @@ async function main() {
   const sealed = await wallet.signTypedData(typed);
   console.log(JSON.stringify({
     transfer,
+    handed_over,
     message: await verifyMessage({ address: account, message, signature }),
     typed: await verifyTypedData({ address: account, signature: sealed, ...typed }),
   }));
