@@ -27,6 +27,10 @@ use threshold::dkg;
 const CEREMONIES_MAX: usize = 4096;
 /// Rounds of key generation, so that a message of a later one is garbage.
 const DKG_ROUNDS_MAX: u8 = 8;
+/// Ceremonies of one proposer that wait or run at most.
+const OPEN_PER_PEER_MAX: usize = 64;
+/// Vaults of which peers told that they stored them before this node did, at most.
+const STORED_EARLY_MAX: usize = 256;
 
 /// One ceremony in memory.
 pub(crate) struct Ceremony {
@@ -51,6 +55,12 @@ pub(crate) enum Phase {
     Done(VaultId),
     /// Given up.
     Failed(String),
+}
+
+impl Ceremony {
+    fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Done(_) | Phase::Failed(_))
+    }
 }
 
 impl CeremonyPlan {
@@ -86,6 +96,7 @@ impl Engine {
             return Err(refuse(Class::Refused, "invalid_threshold", text)
                 .hint("at least 2, at most the number of members"));
         }
+        self.may_hold(new.purpose)?;
         if self.vaults.len() >= limits::VAULTS_MAX {
             return Err(refuse(Class::Overloaded, "vaults_max", "this node holds all it may"));
         }
@@ -115,13 +126,23 @@ impl Engine {
         if let Phase::Failed(reason) = &ceremony.phase {
             return Err(refuse(Class::Conflict, "ceremony_failed", reason.clone()));
         }
+        let plan = ceremony.plan.clone();
         if !ceremony.joined.insert(self.me) {
             return Ok(());
         }
-        let plan = ceremony.plan.clone();
         self.commit(Entry::CeremonyJoined(plan.clone()));
         self.send_all(plan.members.iter().copied(), &Message::CeremonyJoin(id));
         self.begin_when_all_joined(id);
+        Ok(())
+    }
+
+    /// A home with a cheap seal never holds a share of a live vault.
+    fn may_hold(&self, purpose: Purpose) -> Result<(), Problem> {
+        if purpose == Purpose::Live && self.config.test_home {
+            let text = "this node's home is for tests: its seal is cheap to guess";
+            return Err(refuse(Class::Refused, "test_home", text)
+                .hint("make a node with `outlast node init` for a live vault"));
+        }
         Ok(())
     }
 
@@ -180,10 +201,14 @@ impl Engine {
             return self.warn("ceremony_refused", "a peer proposed an invalid plan".to_owned());
         }
         let id = plan.id();
-        if !trusted || full {
+        let open = self.ceremonies.values().filter(|c| c.plan.proposer == peer && c.is_open());
+        let full = full || open.count() >= OPEN_PER_PEER_MAX;
+        let refused = self.may_hold(plan.purpose).err().map(|p| p.message);
+        if !trusted || full || refused.is_some() {
             let reason =
                 if full { "too many vaults or ceremonies" } else { "a member is not trusted" };
-            return self.send(peer, &Message::CeremonyFail(id, reason.to_owned()));
+            let reason = refused.unwrap_or_else(|| reason.to_owned());
+            return self.send(peer, &Message::CeremonyFail(id, bounded(&reason)));
         }
         let test = plan.purpose == Purpose::Test;
         self.remember_ceremony(plan);
@@ -220,7 +245,8 @@ impl Engine {
         let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
         let seat = ceremony.plan.seats().into_iter().find(|(_, node)| *node == peer);
         let Some((seat, _)) = seat else { return };
-        let open = matches!(ceremony.phase, Phase::Waiting | Phase::Busy | Phase::Running(_));
+        // Before this node's own yes nobody can have begun.
+        let open = ceremony.is_open() && ceremony.joined.contains(&self.me);
         if !open || round == 0 || round > DKG_ROUNDS_MAX || round < ceremony.round {
             return;
         }
@@ -249,11 +275,13 @@ impl Engine {
     }
 
     pub(crate) fn handle_ceremony_computed(&mut self, id: CeremonyId, output: JobOutput) {
-        let JobOutput::Dkg(result) = output else { return };
         let busy = self.ceremonies.get(&id).is_some_and(|c| matches!(c.phase, Phase::Busy));
         if !busy {
             return;
         }
+        let JobOutput::Dkg(result) = output else {
+            return self.fail_ceremony(id, "a computation was lost".to_owned(), true);
+        };
         match result {
             Ok(dkg::Step::Continue(running, outgoing)) => {
                 let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
@@ -299,7 +327,10 @@ impl Engine {
     fn handle_vault_stored(&mut self, peer: NodeId, ceremony: CeremonyId, vault: VaultId) {
         let Some(state) = self.state.vaults.get(&vault) else {
             // The others may be faster; remember only what a ceremony of ours can use.
-            if self.ceremonies.contains_key(&ceremony) {
+            let expected = self.ceremonies.get(&ceremony).is_some_and(|c| {
+                c.plan.members.contains(&peer) && !matches!(c.phase, Phase::Failed(_))
+            });
+            if expected && self.stored.len() < STORED_EARLY_MAX {
                 self.stored.entry(vault).or_default().insert(peer);
             }
             return;

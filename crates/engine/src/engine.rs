@@ -34,6 +34,8 @@ pub struct Config {
     pub software: String,
     /// Say yes to every ceremony for a test vault without asking the operator.
     pub auto_join_test_vaults: bool,
+    /// The home's seal is cheap: no share of a live vault may come here.
+    pub test_home: bool,
 }
 
 /// What survives a crash.
@@ -290,7 +292,7 @@ impl Engine {
             | Message::CeremonyFail(..)
             | Message::Dkg { .. }
             | Message::VaultStored { .. } => self.handle_ceremony_message(peer, message),
-            Message::Propose(_)
+            Message::Propose(..)
             | Message::Verdict { .. }
             | Message::Round { .. }
             | Message::Abort { .. } => self.handle_session_message(peer, message, entropy),

@@ -87,6 +87,8 @@ pub enum JobOutput {
     Dkg(Result<dkg::Step, dkg::DkgError>),
     /// Of a step of pair state.
     Pair(Result<PairStep, PairError>),
+    /// The computation broke off without a result: nothing is known of what it saw.
+    Lost,
 }
 
 impl core::fmt::Debug for Job {
@@ -108,6 +110,7 @@ impl core::fmt::Debug for JobOutput {
             Self::Sign(_) => "Sign(..)",
             Self::Dkg(_) => "Dkg(..)",
             Self::Pair(_) => "Pair(..)",
+            Self::Lost => "Lost",
         })
     }
 }

@@ -227,8 +227,8 @@ pub enum Message {
         /// Vault.
         vault: VaultId,
     },
-    /// A signing session is proposed.
-    Propose(Box<Proposal>),
+    /// A signing session is proposed; besides, the speaker's journal, so that peers notice when it ever goes back.
+    Propose(Box<Proposal>, (u64, [u8; 32])),
     /// The speaker's own decision.
     Verdict {
         /// Session.
@@ -315,9 +315,11 @@ impl Message {
 
     fn write_signing(&self, w: &mut Writer) {
         match self {
-            Self::Propose(proposal) => {
+            Self::Propose(proposal, journal) => {
                 w.u8(13);
                 proposal.write(w);
+                w.u64(journal.0);
+                w.fixed(&journal.1);
             }
             Self::Verdict { session, request, refusal, journal } => {
                 w.u8(14);
@@ -395,7 +397,7 @@ impl Wire for Message {
             | Self::CeremonyFail(..)
             | Self::Dkg { .. }
             | Self::VaultStored { .. } => self.write_ceremony(w),
-            Self::Propose(_) | Self::Verdict { .. } | Self::Round { .. } | Self::Abort { .. } => {
+            Self::Propose(..) | Self::Verdict { .. } | Self::Round { .. } | Self::Abort { .. } => {
                 self.write_signing(w);
             }
             Self::ChallengeAsk { vault } => {
@@ -468,7 +470,7 @@ fn read_ceremony(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
 
 fn read_signing(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
     match tag {
-        13 => Ok(Message::Propose(Box::new(Proposal::read(r)?))),
+        13 => Ok(Message::Propose(Box::new(Proposal::read(r)?), (r.u64()?, r.fixed()?))),
         14 => Ok(Message::Verdict {
             session: SessionId(r.fixed()?),
             request: RequestId(r.fixed()?),

@@ -333,7 +333,7 @@ impl Engine {
                 let text = format!("pair state with {} was not made: {error}", self.name_of(peer));
                 self.warn("pair_setup_failed", text);
             }
-            JobOutput::Sign(_) | JobOutput::Dkg(_) => {}
+            JobOutput::Sign(_) | JobOutput::Dkg(_) | JobOutput::Lost => self.drop_setup(peer),
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub nudged: Timestamp,
 }
 
+/// Records that a peer's journal may grow before it is written down again.
+const SEEN_STRIDE: u64 = 64;
 /// Open questions are asked again after this, milliseconds: a frame may be lost with a link that lives.
 const NUDGE_MS: u64 = 2_000;
 
@@ -114,6 +116,11 @@ impl Engine {
             && journal.0 > link.journal.0
         {
             link.journal = journal;
+        }
+        // Also while the link lives: an observer that crashes must not forget how far the peer had come.
+        let seen = self.state.peers.get(&peer).and_then(|p| p.seen).map_or(0, |(length, _)| length);
+        if self.is_accepted(peer) && journal.0 >= seen.saturating_add(SEEN_STRIDE) {
+            self.commit(Entry::PeerSeen(peer, journal.0, journal.1));
         }
     }
 

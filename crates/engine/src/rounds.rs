@@ -157,9 +157,12 @@ impl Engine {
     pub(crate) fn handle_computed(&mut self, id: crate::JobId, output: JobOutput) {
         match self.jobs.remove(&id) {
             Some(Purpose::Item { session, item, tickets }) => {
-                if let JobOutput::Sign(result) = output {
-                    self.handle_item_computed(session, item, tickets, result);
-                }
+                let result = match output {
+                    JobOutput::Sign(result) => result,
+                    // Stop rather than guess: every pair of a lost job is suspect.
+                    _ => Err(sign::SignError::Bug("a computation was lost")),
+                };
+                self.handle_item_computed(session, item, tickets, result);
             }
             Some(Purpose::Ceremony(id)) => self.handle_ceremony_computed(id, output),
             Some(Purpose::Pair { peer, epoch }) => self.handle_pair_computed(peer, epoch, output),
@@ -192,12 +195,16 @@ impl Engine {
     fn handle_sign_error(&mut self, session: SessionId, tickets: Tickets, error: &sign::SignError) {
         // A failed check counts whether or not its session still lives. When nobody is named, every pair of the job is
         // suspect: stop rather than guess.
-        let text = error.to_string();
-        if let sign::SignError::Misbehaved { culprit, pair: true, .. } = error {
-            for (seat, place) in &tickets {
-                if culprit.is_none_or(|named| named == *seat) {
-                    self.stop_pair(place.peer, place.epoch, &text);
-                }
+        let source = std::error::Error::source(error).map(|s| format!(": {s}"));
+        let text = format!("{error}{}", source.unwrap_or_default());
+        let suspects = match error {
+            sign::SignError::Misbehaved { culprit, pair: true, .. } => Some(*culprit),
+            sign::SignError::Bug(_) => Some(None),
+            _ => None,
+        };
+        for (seat, place) in tickets.iter().filter(|_| suspects.is_some()) {
+            if suspects.flatten().is_none_or(|named| named == *seat) {
+                self.stop_pair(place.peer, place.epoch, &text);
             }
         }
         self.settle_tickets(session, tickets, BTreeMap::new());
@@ -206,6 +213,9 @@ impl Engine {
         {
             let text = format!("{} broke the protocol: {text}", self.name_of(*node));
             self.warn("misbehaved", text);
+        }
+        if let sign::SignError::Bug(what) = error {
+            self.warn("bug", (*what).to_owned());
         }
         self.fail_session(session, &text);
     }

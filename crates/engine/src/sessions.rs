@@ -191,7 +191,10 @@ impl Engine {
         entropy: &mut dyn Entropy,
     ) {
         match message {
-            Message::Propose(proposal) => self.handle_propose(peer, *proposal),
+            Message::Propose(proposal, journal) => {
+                self.note_journal(peer, journal);
+                self.handle_propose(peer, *proposal);
+            }
             Message::Verdict { session, request, refusal, journal } => {
                 self.note_journal(peer, journal);
                 self.handle_verdict(peer, session, request, refusal, entropy);

@@ -8,7 +8,7 @@
 
 use crate::entropy::OsEntropy;
 use crate::runner::{Handle, Input};
-use engine::{Job, JobId};
+use engine::{Job, JobId, JobOutput};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -132,11 +132,13 @@ impl Pool {
 
 fn work(pool: &Pool, handle: &Handle) {
     while let Some(((generation, id, job), background)) = pool.next() {
-        // A panic costs this job's session (it times out), never the thread: the queue must not stall.
-        match catch_unwind(AssertUnwindSafe(|| job.run(&mut OsEntropy))) {
-            Ok(output) => handle.bring(Input::Computed { generation, id, output }),
-            Err(_) => tracing::error!(job = id.0, code = "job_panicked", "a job panicked"),
-        }
+        // A panic never costs the thread. The engine hears of it and stops every pair that the job used.
+        let output = catch_unwind(AssertUnwindSafe(|| job.run(&mut OsEntropy)));
+        let output = output.unwrap_or_else(|_| {
+            tracing::error!(job = id.0, code = "job_panicked", "a job panicked");
+            JobOutput::Lost
+        });
+        handle.bring(Input::Computed { generation, id, output });
         if background {
             pool.background_done();
         }

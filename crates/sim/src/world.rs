@@ -119,6 +119,7 @@ impl World {
                     endpoint: String::new(),
                     software: "sim".to_owned(),
                     auto_join_test_vaults: true,
+                    test_home: false,
                 },
                 disk,
                 engine: None,

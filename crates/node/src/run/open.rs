@@ -131,6 +131,7 @@ impl Opener {
             endpoint: settings.advertise.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             auto_join_test_vaults: settings.auto_join_test_vaults,
+            test_home: settings.test_home,
         };
         let key = Arc::new(unsealed.node_key);
         let listen = Some(settings.listen);

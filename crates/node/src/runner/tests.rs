@@ -94,6 +94,7 @@ fn start() -> Fixture {
         endpoint: String::new(),
         software: "test".into(),
         auto_join_test_vaults: false,
+        test_home: true,
     };
     let metrics = Arc::new(Metrics::default());
     let runner =
