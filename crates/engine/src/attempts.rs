@@ -21,6 +21,7 @@ use model::request::{Fill, Request};
 use model::time::Timestamp;
 use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Attempts that the coordinator makes by itself after refusals that pass by themselves.
 const REFUSALS_MAX: u32 = 64;
@@ -293,7 +294,7 @@ impl Engine {
         if self.broadcasts.remove(&id)
             && let Ok(Some((artefact, network))) = self.artefact(id)
         {
-            let text = artefact.text;
+            let text = artefact.text.clone();
             self.push(Effect::Broadcast { request: id, network, text });
         }
         self.wake(id);
@@ -303,13 +304,12 @@ impl Engine {
     pub(crate) fn artefact(
         &self,
         id: RequestId,
-    ) -> Result<Option<(chains::Artefact, Network)>, Problem> {
+    ) -> Result<Option<(Arc<chains::Artefact>, Network)>, Problem> {
         let Some(state) = self.state.requests.get(&id) else { return Ok(None) };
         let Some((_, fill, signatures)) = &state.signed else { return Ok(None) };
         let Some(keeping) = self.vaults.get(&state.request.vault) else { return Ok(None) };
         let keys = &keeping.public.keys;
-        let plan = chains::build(keys, &state.request, fill)?;
-        let artefact = chains::finish(keys, &state.request, &plan, signatures)?;
+        let artefact = self.plans.artefact(keys, id, &state.request, fill, signatures)?;
         Ok(Some((artefact, state.request.network)))
     }
 

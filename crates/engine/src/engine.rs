@@ -9,6 +9,7 @@ use crate::journal::{Entry, Record, RecordError, bounded};
 use crate::message::{Hello, Message, PROTOCOL};
 use crate::pairs::Pair;
 use crate::peers::Link;
+use crate::plans::Plans;
 use crate::requests::Waiter;
 use crate::sessions::{Early, Purpose, Session};
 use crate::state::State;
@@ -108,6 +109,7 @@ pub struct Engine {
     pub(crate) last_failures: BTreeMap<RequestId, String>,
     pub(crate) suspects: BTreeMap<NodeId, Timestamp>,
     pub(crate) avoided: BTreeMap<String, Timestamp>,
+    pub(crate) plans: Plans,
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
     pub(crate) verdicts: BTreeMap<RequestId, Verdicts>,
     pub(crate) broadcasts: BTreeSet<RequestId>,
@@ -176,6 +178,7 @@ impl Engine {
             last_failures: BTreeMap::new(),
             suspects: BTreeMap::new(),
             avoided: BTreeMap::new(),
+            plans: Plans::default(),
             drafts: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             broadcasts: BTreeSet::new(),

@@ -20,6 +20,7 @@ mod journal;
 mod message;
 mod pairs;
 mod peers;
+mod plans;
 mod problem;
 mod proofs;
 mod replace;

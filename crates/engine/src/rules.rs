@@ -14,6 +14,7 @@ use model::keys::Purpose;
 use model::limits;
 use model::request::{Fill, Request};
 use model::wire::Wire;
+use std::sync::Arc;
 
 /// A request from the future by more than this is refused, milliseconds.
 const SKEW_MS_MAX: u64 = 60_000;
@@ -24,7 +25,7 @@ const DEVELOPMENT_CHAINS: [u64; 2] = [31337, 1337];
 
 /// An allowed proposal.
 pub(crate) struct Decided {
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     pub rule: &'static str,
 }
 
@@ -38,7 +39,8 @@ impl Engine {
             .vaults
             .get(&request.vault)
             .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
-        let plan = chains::build(&keeping.public.keys, request, &proposal.fill)?;
+        let keys = &keeping.public.keys;
+        let plan = self.plans.plan(keys, request.id(), request, &proposal.fill)?;
         if plan.items.is_empty() || plan.items.len() > limits::ITEMS_PER_REQUEST_MAX {
             let text =
                 format!("{} signatures, 1 to {}", plan.items.len(), limits::ITEMS_PER_REQUEST_MAX);

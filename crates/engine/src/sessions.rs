@@ -51,7 +51,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Session {
     pub proposal: Proposal,
     pub request: RequestId,
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The signers.
     pub members: BTreeMap<Seat, NodeId>,
     pub items: Vec<Item>,

@@ -260,7 +260,8 @@ impl Engine {
             (None, Some(decision)) => Some(&decision.fill),
             (None, None) => None,
         };
-        let plan = fill.and_then(|fill| chains::build(&keeping.public.keys, request, fill).ok());
+        let keys = &keeping.public.keys;
+        let plan = fill.and_then(|fill| self.plans.plan(keys, id, request, fill).ok());
         Ok(api::RequestView {
             id,
             vault: request.vault,
@@ -269,7 +270,7 @@ impl Engine {
             intent: plan.as_ref().map(|plan| plan.intent.clone()),
             unsigned: plan.as_ref().map(|plan| hex(&plan.unsigned)),
             verdicts: self.verdict_views(id, state),
-            signed: plan.and_then(|plan| self.signed_view(state, keeping, &plan)),
+            signed: self.signed_view(id, state),
             problem: self.problem_view(id, state),
             created_at_ms: request.created_at.0,
             expires_at_ms: request.expires_at.0,
@@ -316,15 +317,9 @@ impl Engine {
         own.into_iter().chain(others.map(|(n, r)| (*n, r.clone()))).map(view).collect()
     }
 
-    fn signed_view(
-        &self,
-        state: &RequestState,
-        keeping: &crate::engine::Keeping,
-        plan: &chains::Plan,
-    ) -> Option<api::SignedView> {
+    fn signed_view(&self, id: RequestId, state: &RequestState) -> Option<api::SignedView> {
         let (_, _, signatures) = state.signed.as_ref()?;
-        let keys = &keeping.public.keys;
-        let artefact = chains::finish(keys, &state.request, plan, signatures).ok()?;
+        let (artefact, _) = self.artefact(id).ok()??;
         let bytes = |signature: &model::signing::Signature| match signature {
             model::signing::Signature::Ecdsa { rs, recovery_id } => {
                 [&rs[..], &[*recovery_id]].concat()
@@ -334,10 +329,10 @@ impl Engine {
             }
         };
         Some(api::SignedView {
-            raw: artefact.text,
-            txid: artefact.txid,
+            raw: artefact.text.clone(),
+            txid: artefact.txid.clone(),
             signatures: signatures.iter().map(|s| hex(&bytes(s))).collect(),
-            psbt: artefact.psbt,
+            psbt: artefact.psbt.clone(),
             took_ms: state.took_ms,
         })
     }
