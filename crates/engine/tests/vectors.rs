@@ -245,7 +245,7 @@ fn messages() -> Vec<Message> {
         Message::CeremonyFail(ceremony, "no answer".to_owned()),
         Message::Dkg { ceremony, round: 1, bytes: bytes.clone() },
         Message::VaultStored { ceremony, vault },
-        Message::Propose(Box::new(proposal(asked, fill))),
+        Message::Propose(Box::new(proposal(asked, fill)), (12, [0x66; 32])),
         Message::Verdict {
             session,
             request: evm().id(),
@@ -275,7 +275,7 @@ fn message_name(message: &Message) -> &'static str {
         Message::CeremonyFail(..) => "ceremony fail",
         Message::Dkg { .. } => "dkg",
         Message::VaultStored { .. } => "vault stored",
-        Message::Propose(_) => "propose",
+        Message::Propose(..) => "propose",
         Message::Verdict { .. } => "verdict",
         Message::Round { .. } => "round",
         Message::Abort { .. } => "abort",
