@@ -144,7 +144,7 @@ mod tests {
         let vault = cluster.vault("regtest");
         let node = &cluster.nodes[0];
         for account in ACCOUNTS {
-            for number in [0, 1, 2, 7] {
+            for number in [0, 1, 2, 7, 8, 9, 10] {
                 let path = format!("{account}/0/{number}");
                 bitcoind.mine(&node.address(&vault, NETWORK, &path), 1);
             }
@@ -153,6 +153,7 @@ mod tests {
         for account in ACCOUNTS {
             check_filled_spend(&bitcoind, node, &vault, account);
             check_broadcast(&bitcoind, node, &vault, account);
+            check_parallel(&bitcoind, node, &vault, account);
             for version in [0, 2] {
                 check_psbt(&bitcoind, node, &vault, account, version);
             }
@@ -181,6 +182,19 @@ mod tests {
             mempool.as_array().unwrap().iter().any(|tx| tx == txid).then_some(())
         });
         bitcoind.mined(txid, STRANGER);
+    }
+
+    /// Sends at the same time, and one after them, spend different coins though no chain node has seen the first.
+    fn check_parallel(bitcoind: &Bitcoind, node: &Node, vault: &str, account: &str) {
+        let one = || signed(&node.sign(vault, &send(account, 100_000_000, None)));
+        let mut spends: Vec<Transaction> = std::thread::scope(|scope| {
+            let tasks: Vec<_> = (0..3).map(|_| scope.spawn(one)).collect();
+            tasks.into_iter().map(|task| task.join().unwrap()).collect()
+        });
+        spends.push(one());
+        for spend in &spends {
+            bitcoind.accepts_and_mines(&serialize_hex(spend), STRANGER);
+        }
     }
 
     /// A PSBT that Core makes and fills from the account's descriptors, signed through the API and finished.

@@ -187,6 +187,13 @@ impl Engine {
         self.refuse_request(id, code, &reason);
     }
 
+    /// Counts one more refusal that passes by itself; false when there were enough.
+    pub(crate) fn may_try_again(&mut self, id: RequestId) -> bool {
+        let retry = self.retries.entry(id).or_default();
+        retry.refusals = retry.refusals.saturating_add(1);
+        retry.refusals <= REFUSALS_MAX
+    }
+
     /// This node's place among the members of the request's vault, from 0.
     fn rank_for(&self, id: RequestId) -> u64 {
         let vault = self.state.requests.get(&id).map(|s| s.request.vault);

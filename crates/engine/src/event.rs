@@ -8,6 +8,7 @@ use model::ids::{NodeId, RequestId};
 use model::intent::Network;
 use model::request::Coin;
 use model::secret::Secret;
+use std::collections::BTreeSet;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -113,6 +114,8 @@ pub struct FactsQuery {
     pub data: Vec<u8>,
     /// Sum of Bitcoin outputs, satoshi.
     pub satoshi: u64,
+    /// Bitcoin coins that other requests of the vault hold, `TXID:VOUT`: not to be chosen.
+    pub held: BTreeSet<String>,
 }
 
 /// What must be durable together before anything of the same [`Output`] leaves.

@@ -10,6 +10,7 @@ use model::entropy::Entropy;
 use model::ids::RequestId;
 use model::intent::Network;
 use model::request::{Ask, Fill, Request};
+use std::collections::BTreeSet;
 
 /// A nonce that a peer called taken is passed over for this long, milliseconds.
 const AVOID_MS: u64 = 60_000;
@@ -148,6 +149,7 @@ impl Engine {
             value: "0".to_owned(),
             data: Vec::new(),
             satoshi: 0,
+            held: self.held_coins(request),
         };
         match &request.ask {
             Ask::EvmCall { to, value, data, .. } => {
@@ -162,6 +164,30 @@ impl Engine {
         }
         self.push(Effect::AskChain { request: request.id(), query });
         Ok(())
+    }
+
+    /// Coins that other requests of this vault hold, as `TXID:VOUT`.
+    fn held_coins(&self, request: &Request) -> BTreeSet<String> {
+        let Network::Bitcoin(_) = request.network else { return BTreeSet::new() };
+        let prefix = format!("{}:", request.network.to_string().replacen("bitcoin", "btc", 1));
+        let own = |id: &RequestId| {
+            self.state.requests.get(id).is_some_and(|s| s.request.vault == request.vault)
+        };
+        let held = self.state.spends.iter().filter(|(_, holder)| own(holder));
+        held.filter_map(|(spend, _)| spend.strip_prefix(&prefix).map(str::to_owned)).collect()
+    }
+
+    /// True when a coin of this draft was taken by another request since the chain node was asked.
+    fn is_overtaken(&self, request: &Request, draft: &Draft) -> bool {
+        let Network::Bitcoin(_) = request.network else { return false };
+        let Some(keeping) = self.vaults.get(&request.vault) else { return false };
+        let fill = self.fill_from(request, draft).ok();
+        let plan = fill.and_then(|fill| chains::build(&keeping.public.keys, request, &fill).ok());
+        let id = request.id();
+        let taken = |spend: &chains::SpendKey| {
+            self.state.spends.get(&spend.0).is_some_and(|holder| *holder != id)
+        };
+        plan.is_some_and(|plan| plan.spends.iter().any(taken))
     }
 
     /// The chain node answered.
@@ -187,6 +213,13 @@ impl Engine {
                     && let Source::Chosen(FillDraft::Evm { gas_limit, .. }) = &mut draft.source
                 {
                     *gas_limit = *asked;
+                }
+                let request = self.state.requests.get(&id).map(|s| s.request.clone());
+                if let Some(request) = request.filter(|r| self.is_overtaken(r, &draft))
+                    && self.may_try_again(id)
+                    && self.ask_chain(&request).is_ok()
+                {
+                    return;
                 }
                 self.drafts.insert(id, draft);
                 self.attempt(id, entropy);

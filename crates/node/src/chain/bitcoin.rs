@@ -9,9 +9,15 @@ use engine::{Facts, FactsQuery};
 use model::limits::ITEMS_PER_REQUEST_MAX;
 use model::request::Coin;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Child numbers that are looked at on each chain.
 const RANGE: u32 = 1000;
+/// Code of a refused scan while another one runs.
+const SCAN_BUSY: i64 = -8;
+/// How often and after which pause a scan is tried again: 20 s in all.
+const SCAN_TRIES: u32 = 200;
+const SCAN_PAUSE: Duration = Duration::from_millis(100);
 /// Satoshi per virtual byte where the node knows no better.
 const FEE_RATE_DEFAULT: u64 = 2;
 /// Blocks until confirmation that the fee aims at.
@@ -34,17 +40,36 @@ pub fn facts(client: &Client, query: &FactsQuery) -> Result<Facts, ChainCallErro
     let receive = query.from.split('#').next().unwrap_or_default();
     let change = receive.replacen("/0/*", "/1/*", 1);
     let objects = json!([{ "desc": receive, "range": RANGE }, { "desc": change, "range": RANGE }]);
-    let scan = client.call("scantxoutset", &json!(["start", objects]))?;
+    let scan = scan(client, &json!(["start", objects]))?;
     let shape = || ChainCallError::Shape("scantxoutset");
     let unspents = scan.get("unspents").and_then(Value::as_array).ok_or_else(shape)?;
     let mut found: Vec<Found> =
         unspents.iter().map(|coin| read_coin(coin).ok_or_else(shape)).collect::<Result<_, _>>()?;
     let change = found.iter().filter(|coin| coin.child.0 == 1).map(|coin| coin.child.1).max();
     let change = change.map_or(0, |number| number.saturating_add(1));
+    // Signed and not yet mined, perhaps not even sent: no chain node knows of these.
+    found.retain(|coin| !query.held.contains(&format!("{}:{}", coin.txid, coin.vout)));
     found.sort_by(|a, b| b.satoshi.cmp(&a.satoshi).then_with(|| a.txid.cmp(&b.txid)));
     let rate = fee_rate(client)?;
     let (coins, fee) = select(client, found, query.satoshi, rate)?;
     Ok(Facts::Bitcoin { coins, fee, change })
+}
+
+/// Core scans for one caller at a time and refuses the others, who take their turn here.
+fn scan(client: &Client, params: &Value) -> Result<Value, ChainCallError> {
+    let busy = |answer: &Result<Value, ChainCallError>| {
+        matches!(answer, Err(ChainCallError::Refused { code: SCAN_BUSY, message, .. })
+            if message.contains("already in progress"))
+    };
+    let mut answer = client.call("scantxoutset", params);
+    for _ in 0..SCAN_TRIES {
+        if !busy(&answer) {
+            break;
+        }
+        std::thread::sleep(SCAN_PAUSE);
+        answer = client.call("scantxoutset", params);
+    }
+    answer
 }
 
 fn select(
@@ -197,6 +222,14 @@ mod tests {
     }
 
     fn ask(spent_in_mempool: &'static str, satoshi: u64) -> Result<Facts, ChainCallError> {
+        ask_beside(spent_in_mempool, satoshi, &[])
+    }
+
+    fn ask_beside(
+        spent_in_mempool: &'static str,
+        satoshi: u64,
+        held: &[&str],
+    ) -> Result<Facts, ChainCallError> {
         let query = FactsQuery {
             network: Network::Bitcoin(BitcoinNetwork::Regtest),
             from: "tr(xpub/0/*)#checksum".into(),
@@ -204,6 +237,7 @@ mod tests {
             value: "0".into(),
             data: vec![],
             satoshi,
+            held: held.iter().map(|coin| (*coin).to_owned()).collect(),
         };
         facts(&node(spent_in_mempool).client(), &query)
     }
@@ -221,8 +255,25 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_waits_for_the_scan_of_another_caller() {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let node = ChainNode::start(move |_, _| {
+            match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 | 1 => Err((-8, "Scan already in progress, use action \"abort\"")),
+                2 => Ok(json!({ "unspents": [] })),
+                _ => Err((-8, "Invalid descriptor")),
+            }
+        });
+        assert_eq!(scan(&node.client(), &json!([])), Ok(json!({ "unspents": [] })));
+        assert_eq!(scan(&node.client(), &json!([])).unwrap_err().code(), "chain_refused");
+    }
+
+    #[test]
     fn a_coin_that_the_mempool_spends_is_left_out() {
         let coins = vec![Coin { transaction: vec![0xaa; 2], vout: 1, child: (0, 3) }];
-        assert_eq!(ask("bb", 1000), Ok(Facts::Bitcoin { coins, fee: 2 * 208, change: 5 }));
+        let expected = Ok(Facts::Bitcoin { coins, fee: 2 * 208, change: 5 });
+        assert_eq!(ask("bb", 1000), expected);
+        assert_eq!(ask_beside("", 1000, &["bb:0", "aa:0"]), expected, "held by another request");
+        assert_eq!(ask_beside("", 1000, &["bb:0", "aa:1"]).unwrap_err().code(), "chain_refused");
     }
 }

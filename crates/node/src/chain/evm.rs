@@ -122,6 +122,7 @@ mod tests {
             value: "1000".into(),
             data: vec![0xde, 0xad],
             satoshi: 0,
+            held: [].into(),
         }
     }
 

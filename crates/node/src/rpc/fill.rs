@@ -9,6 +9,7 @@ use engine::{Facts, FactsQuery};
 use model::api::{AskView, FillView};
 use model::intent::Network;
 use model::request::Ask;
+use std::collections::BTreeSet;
 
 /// What a transaction object became.
 pub(super) struct Wish {
@@ -44,6 +45,7 @@ impl Endpoint {
             value: transaction.value.to_string(),
             data: transaction.data.clone(),
             satoshi: 0,
+            held: BTreeSet::new(),
         };
         let facts = self.state.chains.facts(query).await?;
         let Facts::Evm { gas_limit, max_fee_per_gas, max_priority_fee_per_gas, .. } = facts else {
