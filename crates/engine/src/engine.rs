@@ -221,6 +221,10 @@ impl Engine {
             let share = secrets.remove(&share_key).ok_or_else(|| damaged(&share_key))?;
             let share = VaultShare::from_bytes(share.expose()).map_err(|_| damaged(&share_key))?;
             public.check_share(&share).map_err(|_| damaged(&share_key))?;
+            // A share that fits, but another member's: two nodes must never sign with one share.
+            if public.seat_of(self.me) != Some(share.seat) {
+                return Err(damaged(&share_key));
+            }
             let keeping = Keeping { public: Arc::new(public), share: Arc::new(share) };
             self.vaults.insert(*id, keeping);
         }

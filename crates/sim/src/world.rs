@@ -201,9 +201,14 @@ impl World {
 
     /// Asks a node as its operator; the answer is found with [`World::reply`].
     pub fn ask(&mut self, node: usize, command: Command) -> CommandId {
+        self.ask_as(node, Caller::Operator, command)
+    }
+
+    /// Asks a node as somebody; the answer is found with [`World::reply`].
+    pub fn ask_as(&mut self, node: usize, caller: Caller, command: Command) -> CommandId {
         let id = CommandId(self.next_command);
         self.next_command = self.next_command.saturating_add(1);
-        self.deliver(node, Event::Command { id, caller: Caller::Operator, command });
+        self.deliver(node, Event::Command { id, caller, command });
         id
     }
 
