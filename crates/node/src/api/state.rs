@@ -33,6 +33,8 @@ pub struct ApiState {
     pub chains: ChainPool,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// A test home takes part in no live vault.
+    pub test_home: bool,
     unsealer: Unsealer,
     unsealing: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
@@ -59,6 +61,7 @@ impl ApiState {
             running: OnceLock::new(),
             chains,
             metrics,
+            test_home: false,
             unsealer,
             unsealing: tokio::sync::Mutex::new(()),
             stopping: AtomicBool::new(false),

@@ -17,7 +17,9 @@ mod files;
 mod settings;
 
 pub use error::HomeError;
-pub use settings::{ApiTlsSettings, ChainRpc, LogFormat, Logging, Settings, StoreSettings};
+pub use settings::{
+    ApiTlsSettings, ChainRpc, DebugSettings, LogFormat, Logging, Settings, StoreSettings,
+};
 
 use crate::entropy::OsEntropy;
 use crate::seal::{Bounds, SealKind, SealWith, Wrapped};

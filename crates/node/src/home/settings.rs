@@ -38,6 +38,9 @@ pub struct Settings {
     /// Bounds of the store.
     #[serde(default)]
     pub store: StoreSettings,
+    /// What tests may ask of a test home.
+    #[serde(default)]
+    pub debug: DebugSettings,
 }
 
 /// TLS of the API.
@@ -110,6 +113,15 @@ pub struct StoreSettings {
     pub pages_max: Option<u32>,
 }
 
+/// What tests may ask of a test home; refused in every other home.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebugSettings {
+    /// Append what leaves of one-time scalars (their public halves, which peers see anyway) to this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_one_time: Option<PathBuf>,
+}
+
 impl Settings {
     /// Settings of a node of `operator` with the defaults for everything else.
     pub fn new(operator: &str, listen: SocketAddr, advertise: &str, api: SocketAddr) -> Self {
@@ -124,6 +136,7 @@ impl Settings {
             logging: Logging::default(),
             rpc: ChainRpc::default(),
             store: StoreSettings::default(),
+            debug: DebugSettings::default(),
         }
     }
 
@@ -149,6 +162,9 @@ impl Settings {
             if !url.starts_with("http://") && !url.starts_with("https://") {
                 return Err(bad("rpc", "a URL begins with http:// or https://"));
             }
+        }
+        if self.debug != DebugSettings::default() && !self.test_home {
+            return Err(bad("debug", "is for test homes only"));
         }
         check_text("logging.filter", &self.logging.filter)
     }
@@ -199,6 +215,10 @@ impl Settings {
             Some(pages) => text.push_str(&format!("pages_max = {pages}\n")),
             None => text
                 .push_str("# Pages of 4 KiB that the store may grow to\n# pages_max = 1000000\n"),
+        }
+        if let Some(path) = &self.debug.record_one_time {
+            let path = quoted(&path.to_string_lossy());
+            text.push_str(&format!("\n[debug]\nrecord_one_time = {path}\n"));
         }
         text
     }

@@ -2,6 +2,7 @@
 
 use super::RunError;
 use super::outside::{World, pump};
+use super::record::Recorder;
 use crate::api::Running;
 use crate::chain::ChainPool;
 use crate::compute::Compute;
@@ -11,10 +12,12 @@ use crate::metrics::Metrics;
 use crate::peers::{INCARNATION_BYTES, PeerConfig, PeerManager, StartError, Timing};
 use crate::runner::{Handle, Input, Runner, RunnerError, Seed, channel};
 use crate::seal::SealError;
-use crate::store::StoreError;
-use engine::{Class, Config, Problem, refuse};
+use crate::store::{Store, StoreError};
+use engine::{Class, Config, Entry, Problem, Record, refuse};
 use model::entropy::Entropy as _;
+use model::keys::Purpose;
 use model::secret::Secret;
+use model::wire::Wire as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -38,6 +41,9 @@ pub enum OpenError {
     /// Threads.
     #[error("no thread for the engine")]
     Thread(#[source] std::io::Error),
+    /// The recording of a test.
+    #[error("the file of [debug] record_one_time does not open")]
+    Recorder(#[source] std::io::Error),
     /// It runs already.
     #[error("the node is open already")]
     Twice,
@@ -56,6 +62,7 @@ impl OpenError {
             Self::Peers(_) => "peers_start",
             Self::Runner(error) => error.code(),
             Self::Thread(_) => "system",
+            Self::Recorder(_) => "recorder",
             Self::Twice => "not_sealed",
             Self::Panicked => "open_panicked",
         }
@@ -124,8 +131,13 @@ impl Opener {
         }
         let unsealed = home.unseal(passphrase)?;
         home.refresh_card(&unsealed)?;
-        let store = Box::new(home.open_store(&unsealed)?);
+        let mut store = Box::new(home.open_store(&unsealed)?);
         let settings = home.settings();
+        if settings.test_home {
+            refuse_live_vaults(store.as_mut())?;
+        }
+        let recorder = settings.debug.record_one_time.as_deref().map(Recorder::open);
+        let recorder = recorder.transpose().map_err(OpenError::Recorder)?;
         let config = Config {
             operator: settings.operator.clone(),
             endpoint: settings.advertise.clone(),
@@ -143,7 +155,9 @@ impl Opener {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let compute = Arc::new(Compute::start(threads, &handle).map_err(OpenError::Thread)?);
         let (peers_of_world, chains) = (peers.clone(), self.chains.clone());
-        let world = Box::new(World { peers: peers_of_world, chains, handle: handle.clone() });
+        let handle_of_world = handle.clone();
+        let world =
+            Box::new(World { peers: peers_of_world, chains, handle: handle_of_world, recorder });
         let seed = Seed { key, config };
         let metrics = Arc::clone(&self.metrics);
         let runner = Runner::start(inbox, store, world, Arc::clone(&compute), seed, metrics)?;
@@ -215,6 +229,20 @@ impl Opener {
             _ => Err(RunError::RunnerPanicked),
         }
     }
+}
+
+/// A test home may have a cheap seal and a recording, so a home that holds a live vault must not be made one.
+fn refuse_live_vaults(store: &mut dyn Store) -> Result<(), OpenError> {
+    let live = store.load()?.entries.iter().any(|bytes| match Record::from_bytes(bytes) {
+        Ok(Record { entry: Entry::VaultStored { plan, .. }, .. }) => plan.purpose == Purpose::Live,
+        // What does not read is refused, with its name, when the engine starts.
+        _ => false,
+    });
+    if !live {
+        return Ok(());
+    }
+    let problem = "this node holds a live vault; remove the setting".to_owned();
+    Err(HomeError::Setting { setting: "test_home", problem }.into())
 }
 
 /// Says on drop that the engine's thread is over.

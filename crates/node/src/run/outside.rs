@@ -1,5 +1,6 @@
 //! The engine's effects on links and chain nodes, and the links' events on their way to the engine.
 
+use super::record::Recorder;
 use crate::chain::ChainPool;
 use crate::peers::{PeerEvent, PeerManager, SendError};
 use crate::runner::{Handle, Input, Outside};
@@ -13,10 +14,18 @@ pub(super) struct World {
     pub peers: PeerManager,
     pub chains: ChainPool,
     pub handle: Handle,
+    /// Tests of test homes only.
+    pub recorder: Option<Recorder>,
 }
 
 impl Outside for World {
     fn send(&mut self, peer: NodeId, bytes: Vec<u8>) {
+        // Before the frame leaves: a recording that lacks a frame that left would prove nothing.
+        if let Some(recorder) = &mut self.recorder
+            && let Err(error) = recorder.note(peer, &bytes)
+        {
+            return tracing::error!(%error, "a frame could not be recorded and is not sent");
+        }
         match self.peers.send(peer, bytes) {
             // The session times out; the link's end was or will be told as an event.
             Ok(()) | Err(SendError::NotConnected) => {}

@@ -19,10 +19,12 @@ mod message;
 mod oracle;
 pub mod probe;
 mod quorum;
+mod shown;
 mod verify;
 
 pub use error::{Reason, Refusal, SignError};
 pub use message::Head;
+pub use shown::{Shown, shown};
 pub use verify::verify;
 
 use crate::pair::PairState;
