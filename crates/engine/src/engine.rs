@@ -293,7 +293,10 @@ impl Engine {
             Message::PairOffer { .. }
             | Message::PairStep { .. }
             | Message::PairReady { .. }
-            | Message::PairStopped { .. } => self.handle_pair_message(peer, message, entropy),
+            | Message::PairStopped { .. } => {
+                self.note_accepted_by(peer);
+                self.handle_pair_message(peer, message, entropy);
+            }
             Message::CeremonyPropose(_)
             | Message::CeremonyJoin(_)
             | Message::CeremonyFail(..)

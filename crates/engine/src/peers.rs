@@ -54,14 +54,8 @@ impl Engine {
         if let Some(reason) = self.state.peers.get(&peer).and_then(|p| p.held.clone()) {
             return self.send(peer, &Message::Held { reason });
         }
+        // A greeting may be as old as the peer's start, so what it says of the journal's length proves nothing: ask.
         match self.state.peers.get(&peer).and_then(|p| p.seen) {
-            Some((length, _)) if hello.length < length => {
-                let reason = format!(
-                    "its journal went back from {length} records to {}: a restored or copied node",
-                    hello.length
-                );
-                self.hold(peer, reason);
-            }
             Some((length, _)) if length > 0 => self.send(peer, &Message::HistoryAsk { length }),
             _ => self.accept(peer, entropy),
         }
@@ -77,8 +71,9 @@ impl Engine {
     }
 
     fn remember_journal(&mut self, peer: NodeId, link: &Link) {
-        let seen = self.state.peers.get(&peer).and_then(|p| p.seen);
-        if link.checked && seen != Some(link.journal) {
+        let seen = self.state.peers.get(&peer).and_then(|p| p.seen).map_or(0, |(length, _)| length);
+        // Never backwards: an old greeting must not make us forget how far the peer had come.
+        if link.checked && link.journal.0 > seen {
             self.commit(Entry::PeerSeen(peer, link.journal.0, link.journal.1));
         }
     }
@@ -147,7 +142,9 @@ impl Engine {
         if head == Some(seen_head) {
             return self.accept(peer, entropy);
         }
-        self.hold(peer, format!("its journal no longer contains record {length} as it was seen"));
+        let found = if head.is_none() { "is shorter than" } else { "differs at" };
+        let reason = format!("its journal {found} {length} records: a restored or copied node");
+        self.hold(peer, reason);
     }
 
     fn accept(&mut self, peer: NodeId, entropy: &mut dyn Entropy) {
@@ -175,6 +172,11 @@ impl Engine {
         let text = format!("{} holds this node: {reason}", self.name_of(peer));
         self.held_by.insert(peer, reason);
         self.warn("held_by_peer", text);
+    }
+
+    /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over.
+    pub(crate) fn note_accepted_by(&mut self, peer: NodeId) {
+        self.held_by.remove(&peer);
     }
 
     pub(crate) fn handle_clone_seen(&mut self, peer: NodeId) {

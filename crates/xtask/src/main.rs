@@ -1,4 +1,4 @@
-//! The tasks of this repository: `cargo xtask ci | test | tidy | purity | deny | sim | vectors`.
+//! The tasks of this repository: `cargo xtask ci | test | tidy | purity | deny | sim | kills | fuzz | vectors`.
 //!
 //! Standard library only, so that it builds in seconds and cannot be the reason why a check did not run.
 //! Invariants: a check that could not run says SKIPPED and why; a check that failed fails the command.
@@ -30,6 +30,8 @@ usage: cargo xtask TASK
   purity           pure rooms build for wasm32 and pull in no runtime, socket or HTTP crate
   deny             licences, bans, sources and advisories of dependencies
   sim [ARGS]       simulated clusters: --seeds N runs many, --seed S replays one
+  kills [--count N]    nodes killed with SIGKILL in the middle of signing, 200 times unless said
+  fuzz [--seconds N]   the mutation tests of every decoder, each for 60 seconds unless said
   vectors          write the vector and snapshot files anew and show what changed
 ";
 
@@ -60,11 +62,22 @@ fn run(args: &[String]) -> Result<(), Failure> {
         ("purity", []) => purity::run(&workspace).map(drop),
         ("deny", []) => deny::run(&workspace).map(drop),
         ("sim", arguments) => test::sim(&workspace, arguments),
+        ("kills", arguments) => test::kills(&workspace, option(arguments, "--count", "200")?),
+        ("fuzz", arguments) => test::fuzz(&workspace, option(arguments, "--seconds", "60")?),
         ("vectors", []) => vectors::run(&workspace),
         ("help" | "--help" | "-h", _) => {
             println!("{HELP}");
             Ok(())
         }
         _ => Err(Failure::new(format!("no such task: `{}`\n\n{HELP}", args.join(" ")))),
+    }
+}
+
+/// The number of `NAME NUMBER`; `default` where nothing is said.
+fn option<'a>(arguments: &'a [String], name: &str, default: &'a str) -> Result<&'a str, Failure> {
+    match arguments {
+        [] => Ok(default),
+        [found, number] if found == name && number.parse::<u32>().is_ok() => Ok(number),
+        _ => Err(Failure::new(format!("write {name} NUMBER, not `{}`", arguments.join(" ")))),
     }
 }

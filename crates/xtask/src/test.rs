@@ -49,11 +49,27 @@ pub(crate) fn sim(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     shell::run(command.args(arguments))
 }
 
+/// `cargo xtask kills --count N`: nodes of a live cluster are killed in the middle of signing.
+pub(crate) fn kills(workspace: &Workspace, count: &str) -> Result<(), Failure> {
+    let arguments = ["test", "--release", "--locked", "-p", "cli", "--test", "crash"];
+    let mut command = workspace.cargo(&arguments);
+    shell::run(command.args(["--", "--nocapture"]).env("OUTLAST_KILLS", count))
+}
+
+/// `cargo xtask fuzz --seconds N`: every mutation test for so long.
+pub(crate) fn fuzz(workspace: &Workspace, seconds: &str) -> Result<(), Failure> {
+    run_fuzz(workspace, seconds).map(drop)
+}
+
 /// The fuzz tests of every decoder once more, for longer than in the ordinary run.
 pub(crate) fn fuzz_smoke(workspace: &Workspace) -> Result<Skips, Failure> {
+    run_fuzz(workspace, FUZZ_SMOKE_SECS)
+}
+
+fn run_fuzz(workspace: &Workspace, seconds: &str) -> Result<Skips, Failure> {
     let tools = tools::find(workspace);
     let mut command = tests_command(workspace, &tools, &["fuzz_"]);
-    command.env("OUTLAST_FUZZ_SECS", FUZZ_SMOKE_SECS);
+    command.env("OUTLAST_FUZZ_SECS", seconds);
     let totals = follow(command)?;
     println!("fuzz {}", totals.closing_line());
     if totals.passed == 0 {

@@ -49,19 +49,24 @@ impl Drop for Node {
 }
 
 /// Ports of loopback that were free a moment ago.
-fn free_ports(count: usize) -> Vec<u16> {
+pub fn free_ports(count: usize) -> Vec<u16> {
     let held: Vec<_> = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
     held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 /// Asks until there is an answer.
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + START;
+pub fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    let found = wait_at_most(START, ask);
+    found.unwrap_or_else(|| panic!("no {what} within {} s", START.as_secs()))
+}
+
+fn wait_at_most<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + patience;
     loop {
-        if let Some(found) = ask() {
+        let found = ask();
+        if found.is_some() || Instant::now() > end {
             return found;
         }
-        assert!(Instant::now() < end, "no {what} within {} s", START.as_secs());
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -145,6 +150,12 @@ impl Node {
         let log = std::fs::read_to_string(self.dir.join("node.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// True when the node's log has a warning of this code.
+    pub fn warned(&self, code: &str) -> bool {
+        let log = std::fs::read_to_string(self.dir.join("node.log")).unwrap();
+        log.contains(&format!("code=\"{code}\""))
     }
 
     /// One call with any credential, or none.
@@ -286,11 +297,16 @@ impl Cluster {
     pub fn wait_ready(&self) {
         for node in &self.nodes {
             let others = self.nodes.len() - 1;
-            wait_for("links and pairs", || {
-                let (_, view) = node.try_get("/v1/node").ok()?;
+            let mut last = Value::Null;
+            let ended = wait_at_most(Duration::from_secs(30), || {
+                last = node.try_get("/v1/node").ok()?.1;
                 let ready = |p: &&Value| p["connected"] == true && p["pair"] == "ready";
-                (view["peers"].as_array()?.iter().filter(ready).count() == others).then_some(())
+                (last["peers"].as_array()?.iter().filter(ready).count() == others).then_some(())
             });
+            if ended.is_none() {
+                let words: Vec<String> = self.nodes.iter().map(Node::last_words).collect();
+                panic!("links and pairs: {:#}\n{}", last["peers"], words.join("\n\n"));
+            }
         }
     }
 

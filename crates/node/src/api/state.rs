@@ -33,8 +33,6 @@ pub struct ApiState {
     pub chains: ChainPool,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// A test home takes part in no live vault.
-    pub test_home: bool,
     unsealer: Unsealer,
     unsealing: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
@@ -61,7 +59,6 @@ impl ApiState {
             running: OnceLock::new(),
             chains,
             metrics,
-            test_home: false,
             unsealer,
             unsealing: tokio::sync::Mutex::new(()),
             stopping: AtomicBool::new(false),
