@@ -6,8 +6,10 @@ use engine::{
     Caller, Command, CommandId, Config, Effect, Engine, Event, PersistentState, RecordError, Reply,
     Status,
 };
+use model::api::NewCeremony;
 use model::entropy::Entropy;
 use model::ids::{Incarnation, RequestId, VaultId};
+use model::keys::Purpose;
 use model::secret::Secret;
 use model::time::Timestamp;
 use sim::random::Seeded;
@@ -209,4 +211,44 @@ fn a_missing_swapped_or_changed_record_is_named() {
             assert!(near, "record {at} byte {byte}: named {found}");
         }
     }
+}
+
+/// Goal: a share of a live vault never comes to a home whose seal is cheap to guess.
+#[test]
+fn a_test_home_refuses_a_live_vault() {
+    let disk = &fixture::three_of_three().disks[0];
+    let open = |(key, value): (&String, &Vec<u8>)| (key.clone(), Secret::new(value.clone()));
+    let state = PersistentState {
+        records: disk.records.clone(),
+        secrets: disk.secrets.iter().map(open).collect(),
+    };
+    let config = Config {
+        operator: "operator 0".to_owned(),
+        endpoint: String::new(),
+        software: "sim".to_owned(),
+        auto_join_test_vaults: true,
+        test_home: true,
+    };
+    let (key, now) = (Arc::new(fixture::key(0)), Timestamp(2_000_000_000_000));
+    let started = Engine::start(config, key, state, Incarnation([1; 16]), now);
+    let (mut engine, _) = started.unwrap_or_else(|e| panic!("{e}"));
+    let new = |purpose| {
+        let members = vec![fixture::key(1).id(), fixture::key(2).id()];
+        let name = "sim".to_owned();
+        Command::NewCeremony(NewCeremony { purpose, name, members, threshold: 3 })
+    };
+    assert_eq!(code_of(&mut engine, now, new(Purpose::Live)), "test_home");
+    assert_eq!(code_of(&mut engine, now, new(Purpose::Test)), "done");
+}
+
+fn code_of(engine: &mut Engine, now: Timestamp, command: Command) -> &'static str {
+    let event = Event::Command { id: CommandId(1), caller: Caller::Operator, command };
+    let output = engine.handle(now, event, &mut Zeros);
+    let codes = output.effects.into_iter().filter_map(|effect| match effect {
+        Effect::Reply { result, .. } => {
+            Some(result.map_or_else(|problem| problem.code, |_| "done"))
+        }
+        _ => None,
+    });
+    codes.last().unwrap_or("none")
 }
