@@ -1,0 +1,167 @@
+//! Strangers, careless callers and a trusted traitor against real processes: each abuse ends in a named refusal, changes
+//! nothing, and the next signature works. Frames of a trusted key that break the framing itself are in the node's tests.
+
+#[path = "support/nodes.rs"]
+mod nodes;
+
+use model::card::NodeKey;
+use model::secret::Secret;
+use node::peers::{LinkEnd, PeerConfig, PeerEvent, PeerManager, Timing};
+use nodes::{Answer, Cluster, Node, message, transfer, wait_for};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+const GROWTH_KIB_MAX: u64 = 64 * 1024;
+
+/// Records in a node's journal, once its numbers are fresh.
+fn journal_length(node: &Node) -> u64 {
+    std::thread::sleep(Duration::from_millis(300));
+    let url = format!("http://{}/metrics", node.api);
+    let text = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+    let line = text.lines().find(|line| line.starts_with("outlast_journal_records ")).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+fn check(what: &str, answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.0, &answer.1["code"]), (status, &Value::from(code)), "{what}: {answer:?}");
+}
+
+#[test]
+fn every_bad_call_has_its_name_and_changes_nothing() {
+    let cluster = Cluster::start(|_| {});
+    let node = &cluster.nodes[0];
+    let before = journal_length(node);
+    let submit = format!("/v1/vaults/{}/requests", cluster.vault);
+    let body = message("x").to_string();
+    let call = |token: Option<&str>, path: &str, body: &[u8]| node.call(token, path, Some(body));
+    let token = Some(node.token.as_str());
+    check("no key", &call(None, &submit, body.as_bytes()).unwrap(), 401, "unauthorized");
+    let wrong = call(Some("nobody's"), &submit, body.as_bytes()).unwrap();
+    assert!([401, 403].contains(&wrong.0) && wrong.1["code"].is_string(), "{wrong:?}");
+    check("not JSON", &call(token, &submit, b"{]").unwrap(), 400, "malformed_json");
+    let half = &body.as_bytes()[..body.len() / 2];
+    check("half a body", &call(token, &submit, half).unwrap(), 400, "malformed_json");
+    let unknown = br#"{"surprise":1}"#;
+    check("unknown field", &call(token, &submit, unknown).unwrap(), 400, "malformed_json");
+    check("too long", &call(token, &submit, &vec![b' '; 600_000]).unwrap(), 413, "too_large");
+    let mut hardened = transfer(1);
+    hardened["path"] = "m/44'/60/0/0/0".into();
+    check("hardened", &node.post(&submit, &hardened), 400, "path");
+    let mut deep = transfer(1);
+    deep["path"] = "m/44/60/0/0/0/0/0/0/0/0/0/0".into();
+    check("too deep", &node.post(&submit, &deep), 400, "path");
+    let mut digest = message("");
+    digest["ask"]["bytes"] = "11".repeat(32).into();
+    check("a digest", &node.post(&submit, &digest), 400, "raw_digest");
+    let other = "00".repeat(32);
+    let path = format!("/v1/vaults/{other}/requests");
+    check("no such vault", &node.post(&path, &transfer(1)), 404, "unknown_vault");
+    check("no such path", &node.try_get("/v2").unwrap(), 404, "unknown_path");
+    // Bytes of another chain than the request names.
+    let foreign = json!({
+        "network": "evm:1", "path": "m/44/60/0/0/0",
+        "ask": { "kind": "raw", "format": "evm_transaction", "bytes": FOR_CHAIN_31337 },
+    });
+    check("another chain", &node.post(&submit, &foreign), 400, "wrong_network");
+    assert_eq!(journal_length(node), before, "a refusal left a record");
+    cluster.signs();
+}
+
+/// An unsigned EIP-1559 transfer for chain 31337.
+const FOR_CHAIN_31337: &str =
+    "02ea827a6980843b9aca008506fc23ac008252089470997970c51812dc3a010c7d01b50e0d17dc79c80180c0";
+
+#[test]
+fn slow_silent_and_garbled_connections_cost_bounded_memory_and_no_signature() {
+    let cluster = Cluster::start(|_| {});
+    let node = &cluster.nodes[0];
+    cluster.signs();
+    let (before, memory) = (cluster.nodes.len(), node.resident_kib());
+    let mut held = Vec::new();
+    for number in 0..200 {
+        // Half a request head, and half a handshake: neither is ever finished.
+        let mut http = TcpStream::connect(&node.api).unwrap();
+        http.write_all(b"POST /v1/decode HTTP/1.1\r\nhost: a\r\nx").unwrap();
+        let mut peer = TcpStream::connect(&node.endpoint).unwrap();
+        // The node may have closed it already: that is the point.
+        let _closed = peer.write_all(if number % 2 == 0 { b"\x16\x03\x01" } else { b"GARBAGE" });
+        held.push((http, peer));
+    }
+    cluster.signs();
+    let grown = node.resident_kib().saturating_sub(memory);
+    assert!(grown < GROWTH_KIB_MAX, "{grown} KiB more");
+    // Strangers who send nothing are put out within the handshake's time.
+    let (_, silent) = held.first_mut().unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let _alert = silent.read_to_end(&mut Vec::new());
+    drop(held);
+    cluster.signs();
+    assert_eq!(before, 3);
+}
+
+#[test]
+fn an_unknown_key_gets_no_link_and_a_trusted_one_that_sends_garbage_costs_nobody_a_signature() {
+    let cluster = Cluster::start(|_| {});
+    let node = &cluster.nodes[0];
+    let key = NodeKey::new(Secret::new([7; 32]));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let hello = vec![9; 60];
+    let start = PeerConfig { key: &key, listen: None, hello, timing: Timing::default() };
+    let (links, mut events) = runtime.block_on(PeerManager::start(start)).unwrap();
+    links.trust(node.card.node, &node.endpoint).unwrap();
+    wait_for("refusal of the unknown key", || {
+        let status = links.status();
+        (status[&node.card.node].last_end == Some(LinkEnd::NotTrustedThere)).then_some(())
+    });
+    let before = journal_length(node);
+    // The operator trusts it: now it has a link, and abuses it.
+    let card = model::card::NodeCard::sign(&key, "Operator of a traitor", "");
+    let body = json!({ "card": card.to_text(), "words": card.words() });
+    assert_eq!(node.post("/v1/peers", &body).0, 200);
+    let up = runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(30), events.recv()).await.unwrap().unwrap()
+    });
+    assert!(matches!(up, PeerEvent::Up { .. }), "{up:?}");
+    let memory = node.resident_kib();
+    for number in 0..500u32 {
+        let mut bytes = vec![0xff; 4096];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        let _full_queue_ends_the_link = links.send(node.card.node, bytes);
+    }
+    cluster.signs();
+    assert!(node.warned("malformed_hello"), "a greeting that does not read has a name");
+    let grown = node.resident_kib().saturating_sub(memory);
+    assert!(grown < GROWTH_KIB_MAX, "{grown} KiB more");
+    assert!(journal_length(node) > before);
+}
+
+#[test]
+fn a_full_disk_is_named_and_with_room_again_the_node_signs() {
+    let cluster = Cluster::start(|_| {});
+    let node = &cluster.nodes[0];
+    let settings = node.dir.join("node.toml");
+    let before = std::fs::read_to_string(&settings).unwrap();
+    node.stop();
+    let pages = std::fs::metadata(node.dir.join("state.sqlite")).unwrap().len() / 4096 + 4;
+    let full = before.replace("# pages_max = 1000000", &format!("pages_max = {pages}"));
+    assert_ne!(full, before);
+    std::fs::write(&settings, full).unwrap();
+    node.start();
+    cluster.wait_ready();
+    let mut number = 0;
+    let refused = wait_for("a full disk", || {
+        number += 1;
+        let (status, answer) = cluster.submit(0, &message(&format!("fill {number}")));
+        (status == 503 && answer["code"] == "store_full").then_some(answer)
+    });
+    assert!(refused["hint"].as_str().unwrap().contains("room"), "{refused}");
+    node.stop();
+    std::fs::write(&settings, before).unwrap();
+    node.start();
+    cluster.wait_ready();
+    cluster.signs();
+    node.stop();
+    assert!(node.journal().len() > number);
+}
