@@ -207,6 +207,28 @@ pub fn fill_from_coins(
     Ok(Fill::Bitcoin { inputs: coins, change: worth_it.then_some((change_number, rest)) })
 }
 
+/// BTC-11: the same coins and outputs at a higher fee, out of the change: a quarter more, and at least one satoshi more
+/// per virtual byte (BIP-125, rules 3 and 4). Change that becomes dust goes to the fee too.
+pub fn replacement(
+    keys: &VaultKeys,
+    network: BitcoinNetwork,
+    account: &DerivationPath,
+    outputs: &[(String, u64)],
+    coins: &[Coin],
+    change: Option<(u32, u64)>,
+) -> Result<Fill, Refusal> {
+    let Some((number, held)) = change else {
+        return Err(invalid("change", "there is none that a higher fee could be paid from".into()));
+    };
+    let last = check::check(&psbt(keys, network, account, outputs, coins, change)?)?;
+    let more = last.vsize.max(last.fee.div_ceil(4));
+    if more > held {
+        return Err(invalid("change", format!("{held} sat cannot pay {more} sat more fee")));
+    }
+    let fee = last.fee.saturating_add(more);
+    fill_from_coins(keys, network, account, outputs, coins.to_vec(), fee, number)
+}
+
 /// Virtual bytes of a send with `inputs` coins of the account and a change output, at most: what a fee rate multiplies.
 pub fn vsize_at_most(
     keys: &VaultKeys,

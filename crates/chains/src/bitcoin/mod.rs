@@ -17,7 +17,7 @@ mod psbt;
 mod tests;
 
 pub use check::{FEE_RATE_MAX, FEE_SAT_MAX};
-pub use create::{fill_from_coins, vsize_at_most};
+pub use create::{fill_from_coins, replacement, vsize_at_most};
 
 use crate::plan::SpendKey;
 use crate::{Account, Address, Artefact, Plan, Refusal};

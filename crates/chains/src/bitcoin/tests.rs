@@ -178,6 +178,40 @@ fn dust_change_goes_to_the_fee_and_too_few_coins_are_refused() {
 }
 
 #[test]
+fn a_replacement_spends_the_same_coins_and_pays_enough_more_to_be_relayed() {
+    let network = BitcoinNetwork::Regtest;
+    let keys = vault().keys;
+    for (account, fee) in [(TAPROOT, 500), (WPKH, 500), (TAPROOT, 8_000), (WPKH, 29_000)] {
+        let path: DerivationPath = account.parse().unwrap();
+        let coins = coins(&funding(&vault(), account, &[60_000, 40_000]));
+        let change = Some((5, 30_000 - fee));
+        let next = replacement(&keys, network, &path, &send(70_000), &coins, change);
+        if fee == 29_000 {
+            let refusal = next.unwrap_err();
+            assert!(matches!(refusal, Refusal::Invalid { field: "change", .. }), "{refusal}");
+            continue;
+        }
+        let ask = Ask::BitcoinSend { outputs: send(70_000) };
+        let request = request("bitcoin:regtest", account, ask);
+        let new = build(&keys, &request, network, &next.unwrap()).unwrap();
+        let old = planned(account, &[60_000, 40_000], 70_000, fee);
+        assert_eq!(new.spends, old.spends);
+        assert_eq!(new.intent.operations[0], old.intent.operations[0]);
+        let artefact = finish(&keys, network, &new, &signed(&new)).unwrap();
+        let spent = funding(&vault(), account, &[60_000, 40_000]).output;
+        assert_eq!(consensus(&artefact.raw, &spent), Ok(()), "{account}");
+        let size = deserialize::<Transaction>(&artefact.raw).unwrap().vsize();
+        let paid = new.fee_at_most.to_u64().unwrap();
+        assert!(paid >= fee + u64::try_from(size).unwrap(), "{account}: {paid} after {fee}");
+        assert!(paid >= fee + fee.div_ceil(4), "{account}: {paid} after {fee}");
+    }
+    let path: DerivationPath = TAPROOT.parse().unwrap();
+    let coins = coins(&funding(&vault(), TAPROOT, &[10_000]));
+    let none = replacement(&keys, network, &path, &send(9_000), &coins, None);
+    assert!(matches!(none, Err(Refusal::Invalid { field: "change", .. })));
+}
+
+#[test]
 fn coins_and_addresses_of_others_are_refused_by_name() {
     let vault = vault();
     let build = |outputs: Vec<(String, u64)>, inputs: Vec<Coin>, change| {
