@@ -143,8 +143,7 @@ impl Engine {
         match opened {
             Ok((session, proposal)) => {
                 let members = self.sessions.get(&session).map(|s| s.members.clone());
-                let journal = (self.length(), self.head());
-                let message = Message::Propose(Box::new(proposal), journal);
+                let message = Message::Propose(Box::new(proposal));
                 self.send_all(members.unwrap_or_default().into_values(), &message);
             }
             Err(problem) if problem.class == Class::Unavailable => {

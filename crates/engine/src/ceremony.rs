@@ -26,7 +26,7 @@ use threshold::dkg;
 /// Ceremonies remembered in memory at most; finished ones make room.
 const CEREMONIES_MAX: usize = 4096;
 /// Rounds of key generation, so that a message of a later one is garbage.
-const DKG_ROUNDS_MAX: u8 = 8;
+const DKG_ROUNDS_MAX: u8 = 4;
 /// Ceremonies of one proposer that wait or run at most.
 const OPEN_PER_PEER_MAX: usize = 64;
 /// Vaults of which peers told that they stored them before this node did, at most.
@@ -120,15 +120,24 @@ impl Engine {
 
     /// The operator says yes.
     pub(crate) fn join_ceremony(&mut self, id: CeremonyId) -> Result<(), Problem> {
-        let Some(ceremony) = self.ceremonies.get_mut(&id) else {
+        let Some(ceremony) = self.ceremonies.get(&id) else {
             return Err(refuse(Class::NotFound, "unknown_ceremony", "no such ceremony here"));
         };
         if let Phase::Failed(reason) = &ceremony.phase {
             return Err(refuse(Class::Conflict, "ceremony_failed", reason.clone()));
         }
         let plan = ceremony.plan.clone();
-        if !ceremony.joined.insert(self.me) {
+        if ceremony.joined.contains(&self.me) {
             return Ok(());
+        }
+        // Before a restart this node may have signed broadcasts of it; signing others would be proof against itself.
+        if self.state.joined.contains(&id) {
+            let text = "this node joined this ceremony before it restarted";
+            return Err(refuse(Class::Conflict, "ceremony_ran_before", text)
+                .hint("propose it anew: a fresh plan has a fresh id"));
+        }
+        if let Some(ceremony) = self.ceremonies.get_mut(&id) {
+            ceremony.joined.insert(self.me);
         }
         self.commit(Entry::CeremonyJoined(plan.clone()));
         self.send_all(plan.members.iter().copied(), &Message::CeremonyJoin(id));

@@ -103,10 +103,11 @@ pub struct Engine {
     pub(crate) ceremonies: BTreeMap<CeremonyId, Ceremony>,
     pub(crate) stored: BTreeMap<VaultId, BTreeSet<NodeId>>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
-    pub(crate) early: BTreeMap<SessionId, Early>,
+    pub(crate) early: BTreeMap<(SessionId, NodeId), Early>,
     pub(crate) waiters: BTreeMap<RequestId, Vec<Waiter>>,
     pub(crate) retries: BTreeMap<RequestId, Retry>,
     pub(crate) last_failures: BTreeMap<RequestId, String>,
+    pub(crate) refusals: BTreeMap<NodeId, (Timestamp, u32)>,
     pub(crate) suspects: BTreeMap<NodeId, Timestamp>,
     pub(crate) avoided: BTreeMap<String, Timestamp>,
     pub(crate) plans: Plans,
@@ -118,6 +119,12 @@ pub struct Engine {
     pub(crate) held_by: BTreeMap<NodeId, String>,
     pub(crate) counters: Status,
     pub(crate) proof_asked: Timestamp,
+    /// This node's disk went back: a peer showed its own signed word for it.
+    pub(crate) went_back: bool,
+    /// Records other than notes on peers, and what of them was told when.
+    pub(crate) grown: u64,
+    pub(crate) told: (u64, Timestamp),
+    pub(crate) seen_written: Timestamp,
     hashes: Vec<[u8; 32]>,
     next_job: u64,
     output: Output,
@@ -176,6 +183,7 @@ impl Engine {
             waiters: BTreeMap::new(),
             retries: BTreeMap::new(),
             last_failures: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             suspects: BTreeMap::new(),
             avoided: BTreeMap::new(),
             plans: Plans::default(),
@@ -187,6 +195,10 @@ impl Engine {
             held_by: BTreeMap::new(),
             counters: Status::default(),
             proof_asked: Timestamp(0),
+            went_back: false,
+            grown: 0,
+            told: (0, Timestamp(0)),
+            seen_written: now,
             hashes: Vec::new(),
             next_job: 0,
             output: Output::default(),
@@ -242,7 +254,7 @@ impl Engine {
         self.now = self.now.max(now);
         match event {
             Event::Tick => self.handle_tick(entropy),
-            Event::Up { peer, hello } => self.handle_up(peer, &hello, entropy),
+            Event::Up { peer, hello } => self.handle_up(peer, &hello),
             Event::Down { peer } => self.handle_down(peer),
             Event::CloneSeen { peer } => self.handle_clone_seen(peer),
             Event::TurnedAway { peer } => self.handle_turned_away(peer),
@@ -258,6 +270,7 @@ impl Engine {
 
     fn handle_tick(&mut self, entropy: &mut dyn Entropy) {
         self.nudge_links();
+        self.tell_journal();
         self.expire_sessions();
         self.expire_ceremonies();
         self.retry_requests(entropy);
@@ -278,16 +291,14 @@ impl Engine {
         }
         let message = match Message::from_bytes(bytes) {
             Ok(message) => message,
-            Err(error) => {
-                self.warn("malformed_message", format!("{} sent {error}", self.name_of(peer)));
-                return;
-            }
+            Err(error) => return self.note_garbage(peer, &error),
         };
         match message {
-            Message::HistoryAsk { length } => self.handle_history_ask(peer, length),
-            Message::HistoryTell { length, head } => {
-                self.handle_history_tell(peer, length, head, entropy);
+            Message::HistoryAsk(seen) => self.handle_history_ask(peer, seen),
+            Message::HistoryTell { length, head, now } => {
+                self.handle_history_tell(peer, length, head, now, entropy);
             }
+            Message::Journal(journal) => self.handle_journal(peer, journal),
             Message::Held { reason } => self.handle_held(peer, reason),
             _ if !self.is_accepted(peer) => {}
             Message::PairOffer { .. }
@@ -302,7 +313,7 @@ impl Engine {
             | Message::CeremonyFail(..)
             | Message::Dkg { .. }
             | Message::VaultStored { .. } => self.handle_ceremony_message(peer, message),
-            Message::Propose(..)
+            Message::Propose(_)
             | Message::Verdict { .. }
             | Message::Round { .. }
             | Message::Abort { .. } => self.handle_session_message(peer, message, entropy),
@@ -369,6 +380,10 @@ impl Engine {
 
     /// Adds a record to this output's commit and folds it.
     pub(crate) fn commit(&mut self, entry: Entry) {
+        // A note on a peer is no news, or two idle nodes would tell one another for ever.
+        if !matches!(entry, Entry::PeerSeen(..)) {
+            self.grown = self.grown.saturating_add(1);
+        }
         let record = Record { sequence: self.length(), previous: self.head(), at: self.now, entry };
         let bytes = record.to_bytes();
         if self.output.commit.records.is_empty() {

@@ -165,6 +165,11 @@ pub enum Effect {
         /// Where to dial; empty: only accept.
         endpoint: String,
     },
+    /// End the link with a peer that sends garbage; it may dial again.
+    Disconnect {
+        /// The peer.
+        peer: NodeId,
+    },
     /// Run a job on any thread and bring [`Event::Computed`].
     Compute {
         /// Names the result.

@@ -3,7 +3,7 @@
 //! Spec: `docs/spec/journal.md`. The public part of a node's state is a fold over these records ([`crate::state`]), and
 //! recovery is that fold. Records hold no secret and no chain code; those are sealed values beside it.
 
-use crate::message::{CeremonyPlan, Proposal};
+use crate::message::{CeremonyPlan, JournalHead, Proposal};
 use model::hash;
 use model::ids::{
     CeremonyId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, RequestId, SessionId, VaultId,
@@ -22,7 +22,7 @@ pub enum Entry {
     /// The operator imported a peer's card (its bytes).
     PeerTrusted(Vec<u8>),
     /// A peer's journal as last seen.
-    PeerSeen(NodeId, u64, [u8; 32]),
+    PeerSeen(NodeId, JournalHead),
     /// A peer gets no sessions until the operator decides.
     PeerHeld(NodeId, String),
     /// The operator accepted the peer again.
@@ -166,11 +166,10 @@ impl Wire for Entry {
                 w.u8(2);
                 w.bytes(card);
             }
-            Self::PeerSeen(peer, length, head) => {
+            Self::PeerSeen(peer, seen) => {
                 w.u8(3);
                 w.fixed(&peer.0);
-                w.u64(*length);
-                w.fixed(head);
+                seen.write(w);
             }
             Self::PeerHeld(peer, reason) => {
                 w.u8(4);
@@ -222,7 +221,7 @@ impl Wire for Entry {
         match tag {
             1 => Ok(Self::Started(Incarnation(r.fixed()?))),
             2 => Ok(Self::PeerTrusted(r.bytes(limits::TEXT_BYTES_MAX.saturating_mul(4))?)),
-            3 => Ok(Self::PeerSeen(NodeId(r.fixed()?), r.u64()?, r.fixed()?)),
+            3 => Ok(Self::PeerSeen(NodeId(r.fixed()?), JournalHead::read(r)?)),
             4 => Ok(Self::PeerHeld(NodeId(r.fixed()?), r.text()?)),
             5 => Ok(Self::PeerReleased(NodeId(r.fixed()?))),
             6 => Ok(Self::PairMade(NodeId(r.fixed()?), PairEpoch(r.u32()?), r.fixed()?)),

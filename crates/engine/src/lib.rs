@@ -36,5 +36,5 @@ pub use engine::{Config, Engine, PersistentState, Status};
 pub use event::{Commit, Effect, Event, Facts, FactsQuery, Output};
 pub use job::{Job, JobId, JobOutput};
 pub use journal::{Entry, Record, RecordError};
-pub use message::{CeremonyPlan, Hello, Message, Proposal};
+pub use message::{CeremonyPlan, Hello, JournalHead, Message, Proposal};
 pub use problem::{Class, Problem, refuse};

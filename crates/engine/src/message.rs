@@ -1,5 +1,6 @@
 //! What nodes say to one another inside frames. Every message is bounded, tagged and versioned.
 
+use model::card::{NodeKey, SigningUse, verify_node_signature};
 use model::ids::{CeremonyId, Incarnation, NodeId, PairEpoch, RequestId, Seat, SessionId, VaultId};
 use model::keys::Purpose;
 use model::limits;
@@ -46,6 +47,46 @@ impl Wire for Hello {
             head: r.fixed()?,
             software: r.text()?,
         })
+    }
+}
+
+/// Where a node's journal stands, signed by the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalHead {
+    /// Records.
+    pub length: u64,
+    /// Hash of the last one.
+    pub head: [u8; 32],
+    /// The node's signature.
+    pub signature: [u8; 64],
+}
+
+impl JournalHead {
+    fn signed_bytes(length: u64, head: &[u8; 32]) -> Vec<u8> {
+        [&length.to_be_bytes()[..], head].concat()
+    }
+
+    /// Signs where this node's journal stands.
+    pub fn sign(key: &NodeKey, length: u64, head: [u8; 32]) -> Self {
+        let signature = key.sign(SigningUse::Journal, &Self::signed_bytes(length, &head));
+        Self { length, head, signature }
+    }
+
+    /// True when `node` signed it.
+    pub fn is_of(&self, node: NodeId) -> bool {
+        let bytes = Self::signed_bytes(self.length, &self.head);
+        verify_node_signature(node, SigningUse::Journal, &bytes, &self.signature)
+    }
+}
+
+impl Wire for JournalHead {
+    fn write(&self, w: &mut Writer) {
+        w.u64(self.length);
+        w.fixed(&self.head);
+        w.fixed(&self.signature);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Self { length: r.u64()?, head: r.fixed()?, signature: r.fixed()? })
     }
 }
 
@@ -158,18 +199,20 @@ impl Wire for Proposal {
 /// A message between two nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// "What was your journal's hash at this length?"
-    HistoryAsk {
-        /// Length that the asker saw.
-        length: u64,
-    },
+    /// "This is how far your journal had come; what is its hash at this length?" The statement is the asked node's own, so
+    /// that a node whose disk went back learns it beyond doubt.
+    HistoryAsk(Option<JournalHead>),
     /// The answer; `None` when the journal is shorter.
     HistoryTell {
         /// Length asked about.
         length: u64,
         /// Hash there.
         head: Option<[u8; 32]>,
+        /// Where the journal stands now.
+        now: JournalHead,
     },
+    /// The speaker's journal grew.
+    Journal(JournalHead),
     /// "I hold you": the peer will get no sessions until an operator decides.
     Held {
         /// Why.
@@ -227,8 +270,8 @@ pub enum Message {
         /// Vault.
         vault: VaultId,
     },
-    /// A signing session is proposed; besides, the speaker's journal, so that peers notice when it ever goes back.
-    Propose(Box<Proposal>, (u64, [u8; 32])),
+    /// A signing session is proposed.
+    Propose(Box<Proposal>),
     /// The speaker's own decision.
     Verdict {
         /// Session.
@@ -237,8 +280,6 @@ pub enum Message {
         request: RequestId,
         /// `None`: allowed; else the refusal's code and sentence.
         refusal: Option<(String, String)>,
-        /// Speaker's journal, so that peers notice when it ever goes back.
-        journal: (u64, [u8; 32]),
     },
     /// A round of signing.
     Round {
@@ -315,13 +356,11 @@ impl Message {
 
     fn write_signing(&self, w: &mut Writer) {
         match self {
-            Self::Propose(proposal, journal) => {
+            Self::Propose(proposal) => {
                 w.u8(13);
                 proposal.write(w);
-                w.u64(journal.0);
-                w.fixed(&journal.1);
             }
-            Self::Verdict { session, request, refusal, journal } => {
+            Self::Verdict { session, request, refusal } => {
                 w.u8(14);
                 w.fixed(&session.0);
                 w.fixed(&request.0);
@@ -329,8 +368,6 @@ impl Message {
                     w.text(code);
                     w.text(reason);
                 });
-                w.u64(journal.0);
-                w.fixed(&journal.1);
             }
             Self::Round { session, item, round, bytes } => {
                 write_protocol(w, 15, &session.0, *round, bytes);
@@ -358,14 +395,19 @@ impl Wire for Message {
     fn write(&self, w: &mut Writer) {
         w.header(0x0503, 1);
         match self {
-            Self::HistoryAsk { length } => {
+            Self::HistoryAsk(seen) => {
                 w.u8(1);
-                w.u64(*length);
+                w.option(seen.as_ref(), |w, seen| seen.write(w));
             }
-            Self::HistoryTell { length, head } => {
+            Self::HistoryTell { length, head, now } => {
                 w.u8(2);
                 w.u64(*length);
                 w.option(head.as_ref(), |w, head| w.fixed(head));
+                now.write(w);
+            }
+            Self::Journal(now) => {
+                w.u8(21);
+                now.write(w);
             }
             Self::Held { reason } => {
                 w.u8(3);
@@ -397,7 +439,7 @@ impl Wire for Message {
             | Self::CeremonyFail(..)
             | Self::Dkg { .. }
             | Self::VaultStored { .. } => self.write_ceremony(w),
-            Self::Propose(..) | Self::Verdict { .. } | Self::Round { .. } | Self::Abort { .. } => {
+            Self::Propose(_) | Self::Verdict { .. } | Self::Round { .. } | Self::Abort { .. } => {
                 self.write_signing(w);
             }
             Self::ChallengeAsk { vault } => {
@@ -425,8 +467,13 @@ impl Wire for Message {
         r.header(0x0503, 1)?;
         let tag = r.u8()?;
         match tag {
-            1 => Ok(Self::HistoryAsk { length: r.u64()? }),
-            2 => Ok(Self::HistoryTell { length: r.u64()?, head: r.option(Reader::fixed)? }),
+            1 => r.option(JournalHead::read).map(Self::HistoryAsk),
+            2 => Ok(Self::HistoryTell {
+                length: r.u64()?,
+                head: r.option(Reader::fixed)?,
+                now: JournalHead::read(r)?,
+            }),
+            21 => JournalHead::read(r).map(Self::Journal),
             3 => Ok(Self::Held { reason: r.text()? }),
             4 => Ok(Self::PairOffer { epoch: PairEpoch(r.u32()?), nonce: r.fixed()? }),
             5 => Ok(Self::PairStep {
@@ -470,12 +517,11 @@ fn read_ceremony(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
 
 fn read_signing(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
     match tag {
-        13 => Ok(Message::Propose(Box::new(Proposal::read(r)?), (r.u64()?, r.fixed()?))),
+        13 => Ok(Message::Propose(Box::new(Proposal::read(r)?))),
         14 => Ok(Message::Verdict {
             session: SessionId(r.fixed()?),
             request: RequestId(r.fixed()?),
             refusal: r.option(|r| Ok((r.text()?, r.text()?)))?,
-            journal: (r.u64()?, r.fixed()?),
         }),
         15 => {
             let session = SessionId(r.fixed()?);

@@ -98,7 +98,9 @@ impl Pair {
                 }
                 Ok(Self::ready(state, *epoch, now))
             }
-            (PairRecord::Ready { .. }, None) => Err(()),
+            // A write that stopped the pair came through only in part: without its state nothing can leak, and the
+            // operator decides.
+            (PairRecord::Ready { .. }, None) => Ok(Self::Stopped),
             (PairRecord::Absent { .. }, _) => Ok(Self::absent()),
             (PairRecord::Stopped { .. }, _) => Ok(Self::Stopped),
         }
@@ -235,6 +237,8 @@ impl Engine {
             }
             // A setup costs both ends about 0.3 s of CPU: a peer cannot ask for it in a loop.
             Some(Pair::Ready { since, .. }) if self.now.ms_since(*since) < SETUP_INTERVAL_MS => {}
+            // Checks of this state still run: it is not remade before each has been judged.
+            Some(Pair::Ready { gate, .. }) if gate.in_flight() > 0 => {}
             // The peer has no state any more, so ours is of no use: destroy it and answer the offer.
             Some(Pair::Ready { .. }) => {
                 self.forget_pair(peer);
@@ -363,6 +367,9 @@ impl Engine {
         if own == (mesh, epoch) {
             return self.confirm_pair(peer, heard);
         }
+        if self.is_judging(peer) {
+            return;
+        }
         // A crash between the two ends' writes: neither state is of use, and nobody is to blame.
         let text =
             format!("pair state with {} does not match and is made anew", self.name_of(peer));
@@ -381,6 +388,11 @@ impl Engine {
         }
     }
 
+    /// Checks of the state with a peer still run.
+    fn is_judging(&self, peer: NodeId) -> bool {
+        matches!(self.pairs.get(&peer), Some(Pair::Ready { gate, .. }) if gate.in_flight() > 0)
+    }
+
     /// The peer finished first: its word counts once our own state is stored, so ask it to say it again.
     fn note_early_ready(&mut self, peer: NodeId, epoch: PairEpoch) {
         let stale = match self.pairs.get(&peer) {
@@ -396,7 +408,7 @@ impl Engine {
     fn handle_pair_stopped(&mut self, peer: NodeId, epoch: PairEpoch) {
         let used =
             matches!(self.pairs.get(&peer), Some(Pair::Ready { epoch: own, .. }) if *own == epoch);
-        if used {
+        if used && !self.is_judging(peer) {
             let text = format!("{} stopped the pair with this node", self.name_of(peer));
             self.warn("pair_stopped_by_peer", text);
             self.forget_pair(peer);

@@ -5,39 +5,48 @@
 //! still contains that head. A restored image, an old copy or a fork cannot.
 
 use crate::engine::Engine;
+use crate::event::Effect;
 use crate::journal::{Entry, bounded};
-use crate::message::{Hello, Message, PROTOCOL};
+use crate::message::{Hello, JournalHead, Message, PROTOCOL};
 use model::entropy::Entropy;
 use model::ids::NodeId;
 use model::time::Timestamp;
-use model::wire::Wire;
+use model::wire::{Wire, WireError};
 use std::collections::BTreeSet;
 use threshold::shares::VaultPublic;
 
 /// One live link.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Its journal as greeted or told since.
-    pub journal: (u64, [u8; 32]),
+    /// Its journal as last told over this link.
+    pub journal: Option<JournalHead>,
     /// It showed that its journal contains what was seen before.
     pub checked: bool,
     /// When an open question was last repeated.
     pub nudged: Timestamp,
+    /// Messages over this link that did not read.
+    pub garbage: u32,
 }
 
 /// Records that a peer's journal may grow before it is written down again.
 const SEEN_STRIDE: u64 = 64;
+/// A grown journal is written down at least this often, milliseconds.
+const SEEN_MS: u64 = 10_000;
+/// This node tells how its journal grew at most this often, milliseconds.
+const TELL_MS: u64 = 1_000;
 /// Open questions are asked again after this, milliseconds: a frame may be lost with a link that lives.
 const NUDGE_MS: u64 = 2_000;
+/// Messages of one link that may not read; the next one ends the link.
+const GARBAGE_MAX: u32 = 16;
 
 impl Engine {
     /// A link came up.
-    pub(crate) fn handle_up(&mut self, peer: NodeId, hello: &[u8], entropy: &mut dyn Entropy) {
+    pub(crate) fn handle_up(&mut self, peer: NodeId, hello: &[u8]) {
         if !self.state.peers.contains_key(&peer) {
             return;
         }
-        let hello = match Hello::from_bytes(hello) {
-            Ok(hello) if hello.protocol == PROTOCOL => hello,
+        match Hello::from_bytes(hello) {
+            Ok(hello) if hello.protocol == PROTOCOL => {}
             Ok(hello) => {
                 let text = format!("{} speaks protocol {}", self.name_of(peer), hello.protocol);
                 return self.warn("protocol_mismatch", text);
@@ -45,20 +54,17 @@ impl Engine {
             Err(error) => {
                 return self.warn("malformed_hello", format!("{}: {error}", self.name_of(peer)));
             }
-        };
+        }
         // A new run of the peer: whatever was in flight with the old one is gone.
         self.drop_sessions_with(peer, "the peer restarted");
-        let link = Link { journal: (hello.length, hello.head), checked: false, nudged: self.now };
+        let link = Link { journal: None, checked: false, nudged: self.now, garbage: 0 };
         self.links.insert(peer, link);
-        self.held_by.remove(&peer);
         if let Some(reason) = self.state.peers.get(&peer).and_then(|p| p.held.clone()) {
             return self.send(peer, &Message::Held { reason });
         }
-        // A greeting may be as old as the peer's start, so what it says of the journal's length proves nothing: ask.
-        match self.state.peers.get(&peer).and_then(|p| p.seen) {
-            Some((length, _)) if length > 0 => self.send(peer, &Message::HistoryAsk { length }),
-            _ => self.accept(peer, entropy),
-        }
+        // Always asked, also at first sight: the greeting was made before the link, the answer is of now.
+        let seen = self.state.peers.get(&peer).and_then(|p| p.seen);
+        self.send(peer, &Message::HistoryAsk(seen));
     }
 
     /// A link went down.
@@ -71,10 +77,22 @@ impl Engine {
     }
 
     fn remember_journal(&mut self, peer: NodeId, link: &Link) {
-        let seen = self.state.peers.get(&peer).and_then(|p| p.seen).map_or(0, |(length, _)| length);
-        // Never backwards: an old greeting must not make us forget how far the peer had come.
-        if link.checked && link.journal.0 > seen {
-            self.commit(Entry::PeerSeen(peer, link.journal.0, link.journal.1));
+        let seen = self.state.peers.get(&peer).and_then(|p| p.seen);
+        let Some(journal) = link.journal.filter(|_| link.checked) else { return };
+        if seen.is_none_or(|seen| seen.length < journal.length) {
+            self.commit(Entry::PeerSeen(peer, journal));
+        }
+    }
+
+    /// A message that does not read: named, and after some of them the link is given up.
+    pub(crate) fn note_garbage(&mut self, peer: NodeId, error: &WireError) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        link.garbage = link.garbage.saturating_add(1);
+        let many = link.garbage > GARBAGE_MAX;
+        let name = self.name_of(peer);
+        self.warn("malformed_message", format!("{name} sent what does not read: {error}"));
+        if many {
+            self.push(Effect::Disconnect { peer });
         }
     }
 
@@ -97,31 +115,66 @@ impl Engine {
                 self.tell_ceremonies(peer);
                 continue;
             }
-            let state = self.state.peers.get(&peer);
-            let seen = state.filter(|p| p.held.is_none()).and_then(|p| p.seen);
-            if let Some((length, _)) = seen {
-                self.send(peer, &Message::HistoryAsk { length });
+            let state = self.state.peers.get(&peer).filter(|p| p.held.is_none());
+            if let Some(seen) = state.map(|p| p.seen) {
+                self.send(peer, &Message::HistoryAsk(seen));
             }
         }
     }
 
-    /// A peer told its journal along with a verdict: it may only grow.
-    pub(crate) fn note_journal(&mut self, peer: NodeId, journal: (u64, [u8; 32])) {
-        if let Some(link) = self.links.get_mut(&peer)
-            && journal.0 > link.journal.0
-        {
-            link.journal = journal;
+    /// A peer told how its journal grew.
+    pub(crate) fn handle_journal(&mut self, peer: NodeId, journal: JournalHead) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let before = link.journal.map_or(0, |known| known.length);
+        if !link.checked || journal.length <= before || !journal.is_of(peer) {
+            return;
         }
+        link.journal = Some(journal);
         // Also while the link lives: an observer that crashes must not forget how far the peer had come.
-        let seen = self.state.peers.get(&peer).and_then(|p| p.seen).map_or(0, |(length, _)| length);
-        if self.is_accepted(peer) && journal.0 >= seen.saturating_add(SEEN_STRIDE) {
-            self.commit(Entry::PeerSeen(peer, journal.0, journal.1));
+        let seen = self.state.peers.get(&peer).and_then(|p| p.seen).map_or(0, |seen| seen.length);
+        if journal.length >= seen.saturating_add(SEEN_STRIDE) {
+            self.commit(Entry::PeerSeen(peer, journal));
         }
     }
 
-    pub(crate) fn handle_history_ask(&mut self, peer: NodeId, length: u64) {
+    /// Tells every peer how this node's journal grew, and writes down how far theirs have come.
+    pub(crate) fn tell_journal(&mut self) {
+        if self.told.0 < self.grown && self.now.ms_since(self.told.1) >= TELL_MS {
+            self.told = (self.grown, self.now);
+            let message = Message::Journal(self.journal_head());
+            self.send_all(self.present(), &message);
+        }
+        if self.now.ms_since(self.seen_written) >= SEEN_MS {
+            self.seen_written = self.now;
+            for (peer, link) in core::mem::take(&mut self.links) {
+                self.remember_journal(peer, &link);
+                self.links.insert(peer, link);
+            }
+        }
+    }
+
+    fn journal_head(&self) -> JournalHead {
+        JournalHead::sign(&self.key, self.length(), self.head())
+    }
+
+    pub(crate) fn handle_history_ask(&mut self, peer: NodeId, seen: Option<JournalHead>) {
+        let length = seen.map_or(0, |seen| seen.length);
         let head = self.head_at(length);
-        self.send(peer, &Message::HistoryTell { length, head });
+        // Our own signed word that our journal had come further, or another way: this disk went back.
+        if let Some(seen) = seen
+            && seen.is_of(self.me)
+            && head != Some(seen.head)
+            && !core::mem::replace(&mut self.went_back, true)
+        {
+            let text = format!(
+                "this node's journal went back: {} shows its signed head at record {length}; nothing \
+                 is signed here until the disk is brought up or the node is made anew",
+                self.name_of(peer)
+            );
+            self.warn("went_back", text);
+        }
+        let now = self.journal_head();
+        self.send(peer, &Message::HistoryTell { length, head, now });
     }
 
     pub(crate) fn handle_history_tell(
@@ -129,22 +182,27 @@ impl Engine {
         peer: NodeId,
         length: u64,
         head: Option<[u8; 32]>,
+        now: JournalHead,
         entropy: &mut dyn Entropy,
     ) {
-        let Some((seen_length, seen_head)) = self.state.peers.get(&peer).and_then(|p| p.seen)
-        else {
-            return;
-        };
+        let Some(state) = self.state.peers.get(&peer).filter(|p| p.held.is_none()) else { return };
+        let (wanted_length, wanted_head) =
+            state.seen.map_or((0, [0; 32]), |seen| (seen.length, seen.head));
         let waiting = self.links.get(&peer).is_some_and(|link| !link.checked);
-        if !waiting || length != seen_length {
+        if !waiting || length != wanted_length || !now.is_of(peer) {
             return;
         }
-        if head == Some(seen_head) {
+        if head == Some(wanted_head) && now.length >= wanted_length {
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.journal = Some(now);
+            }
             return self.accept(peer, entropy);
         }
-        let found = if head.is_none() { "is shorter than" } else { "differs at" };
-        let reason = format!("its journal {found} {length} records: a restored or copied node");
-        self.hold(peer, reason);
+        let reason = match head {
+            None => format!("its journal went back behind record {length}"),
+            Some(_) => format!("its journal no longer contains record {length} as it was seen"),
+        };
+        self.hold(peer, format!("{reason}: a restored or copied node"));
     }
 
     fn accept(&mut self, peer: NodeId, entropy: &mut dyn Entropy) {
@@ -174,9 +232,12 @@ impl Engine {
         self.warn("held_by_peer", text);
     }
 
-    /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over.
+    /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over. When the last
+    /// one released it, the operators have decided about its disk, and it signs again.
     pub(crate) fn note_accepted_by(&mut self, peer: NodeId) {
-        self.held_by.remove(&peer);
+        if self.held_by.remove(&peer).is_some() && self.held_by.is_empty() {
+            self.went_back = false;
+        }
     }
 
     pub(crate) fn handle_clone_seen(&mut self, peer: NodeId) {

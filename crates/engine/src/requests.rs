@@ -173,7 +173,7 @@ impl Engine {
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Reply>, Problem> {
         self.may_use(caller, vault)?;
-        if self.state.requests.len() >= limits::REQUESTS_OPEN_MAX {
+        if self.is_full() {
             return Err(refuse(Class::Overloaded, "overloaded", "too many open requests"));
         }
         let request = self.read_request(caller, vault, new)?;

@@ -21,14 +21,24 @@ use threshold::sign;
 
 /// Messages of one session that may come before its proposal.
 const EARLY_MESSAGES_MAX: usize = 2 * limits::ITEMS_PER_REQUEST_MAX;
-/// Bytes of early messages of all sessions together.
-const EARLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Sessions of which one peer may have sent early messages.
+const EARLY_SESSIONS_MAX: usize = limits::SESSIONS_PER_PEER_MAX;
+/// Bytes of early messages of one peer.
+const EARLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Rounds of a signature; a message of a later one is garbage.
 fn rounds_of(key: KeyKind) -> u8 {
     match key {
         KeyKind::Ecdsa => 3,
         KeyKind::Bip340 | KeyKind::Ed25519 => 2,
+    }
+}
+
+/// The longest honest message is 55.4 KB (ECDSA, round 2) and 0.3 KB (FROST).
+fn round_bytes_max(key: KeyKind) -> usize {
+    match key {
+        KeyKind::Ecdsa => 64 * 1024,
+        KeyKind::Bip340 | KeyKind::Ed25519 => 2 * 1024,
     }
 }
 
@@ -67,9 +77,16 @@ impl Engine {
         };
         let seat = state.members.iter().find(|(_, node)| **node == peer).map(|(seat, _)| *seat);
         let key = state.plan.items.get(usize::from(index)).map(|item| item.key);
-        let item = state.items.get_mut(usize::from(index));
-        let (Some(seat), Some(key), Some(item)) = (seat, key, item) else { return };
-        let open = round >= item.round.max(1) && round <= rounds_of(key);
+        let (Some(seat), Some(key)) = (seat, key) else { return };
+        if bytes.len() > round_bytes_max(key) {
+            let text =
+                format!("{} sent {} bytes in round {round}", self.name_of(peer), bytes.len());
+            return self.warn("over_long_message", text);
+        }
+        let Some(item) = self.item_mut(session, index) else { return };
+        // A peer can be one round ahead, not more.
+        let ahead = item.round.saturating_add(1);
+        let open = round >= item.round.max(1) && round <= rounds_of(key).min(ahead);
         if !open || matches!(item.run, Run::Done(_)) {
             let text = format!("{} sent round {round}", self.name_of(peer));
             return self.warn("wrong_round", text);
@@ -91,28 +108,33 @@ impl Engine {
         round: u8,
         bytes: Vec<u8>,
     ) {
-        let total: usize = self.early.values().map(|early| early.bytes).sum();
-        if self.early.len() >= limits::SESSIONS_MAX
-            || total.saturating_add(bytes.len()) > EARLY_BYTES_MAX
-        {
+        let of_peer = self.early.iter().filter(|((_, from), _)| *from == peer);
+        let (count, total) = of_peer.fold((0usize, 0usize), |(n, total), (_, early)| {
+            (n.saturating_add(1), total.saturating_add(early.bytes))
+        });
+        if count >= EARLY_SESSIONS_MAX || total.saturating_add(bytes.len()) > EARLY_BYTES_MAX {
             return;
         }
         let since = self.now;
-        let early = self.early.entry(session).or_insert_with(|| Early {
+        let early = self.early.entry((session, peer)).or_insert_with(|| Early {
             since,
             bytes: 0,
             messages: Vec::new(),
         });
         if early.messages.len() < EARLY_MESSAGES_MAX {
             early.bytes = early.bytes.saturating_add(bytes.len());
-            early.messages.push((peer, item, round, bytes));
+            early.messages.push((item, round, bytes));
         }
     }
 
     pub(crate) fn take_early(&mut self, session: SessionId) {
-        let Some(early) = self.early.remove(&session) else { return };
-        for (peer, item, round, bytes) in early.messages {
-            self.handle_round(peer, session, item, round, bytes);
+        let peers: Vec<NodeId> =
+            self.early.keys().filter(|(id, _)| *id == session).map(|(_, peer)| *peer).collect();
+        for peer in peers {
+            let early = self.early.remove(&(session, peer));
+            for (item, round, bytes) in early.into_iter().flat_map(|early| early.messages) {
+                self.handle_round(peer, session, item, round, bytes);
+            }
         }
     }
 

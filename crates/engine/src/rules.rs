@@ -12,14 +12,14 @@ use model::card::{SigningUse, verify_node_signature};
 use model::intent::{Network, Operation};
 use model::keys::Purpose;
 use model::limits;
-use model::request::{Fill, Request};
+use model::request::Request;
 use model::wire::Wire;
 use std::sync::Arc;
 
 /// A request from the future by more than this is refused, milliseconds.
 const SKEW_MS_MAX: u64 = 60_000;
-/// A Solana blockhash is dead on chain after this (150 slots are about 60 s; five times that), milliseconds.
-const SOLANA_STALE_MS: u64 = 300_000;
+/// Highest number of an attempt; each silent attempt takes up to half a minute, so nobody honest comes near.
+const ATTEMPT_MAX: u32 = 100_000;
 /// Chain ids of local development chains (anvil and hardhat; geth --dev and ganache).
 const DEVELOPMENT_CHAINS: [u64; 2] = [31337, 1337];
 
@@ -33,6 +33,11 @@ impl Engine {
     /// This node's verdict. A refusal changes nothing.
     pub(crate) fn decide(&self, proposal: &Proposal) -> Result<Decided, Problem> {
         let request = &proposal.request;
+        if self.went_back {
+            let text = "this node's journal went back; it may have forgotten what it signed";
+            return Err(refuse(Class::Unavailable, "went_back", text)
+                .hint("see docs/operating/incident.md: a node restored from an older disk"));
+        }
         self.check_entry(proposal)?;
         self.check_times(request)?;
         let keeping = self
@@ -72,11 +77,21 @@ impl Engine {
                 let text = format!("attempt {} after {}", proposal.attempt, state.attempt);
                 Err(refuse(Class::Conflict, "replayed", text))
             }
-            None if self.state.requests.len() >= limits::REQUESTS_OPEN_MAX => {
+            _ if proposal.attempt > ATTEMPT_MAX => {
+                let text = format!("attempt {}, at most {ATTEMPT_MAX}", proposal.attempt);
+                Err(refuse(Class::Refused, "invalid_attempt", text))
+            }
+            None if self.is_full() => {
                 Err(refuse(Class::Overloaded, "overloaded", "too many open requests"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Too many requests are open, or remembered until they can be forgotten.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state.open.len() >= limits::REQUESTS_OPEN_MAX
+            || self.state.requests.len() >= limits::REQUESTS_KEPT_MAX
     }
 
     fn check_times(&self, request: &Request) -> Result<(), Problem> {
@@ -117,16 +132,15 @@ impl Engine {
             return Ok(());
         };
         let same = decision.spends.iter().eq(plan.spends.iter().map(|spend| &spend.0));
-        let stale = matches!(proposal.request.network, Network::Solana(_))
-            && matches!(decision.fill, Fill::Solana { nonce_account: None, .. })
-            && self.now.ms_since(decision.at) > SOLANA_STALE_MS;
         let running = self.sessions.contains_key(&decision.session);
         // A message that uses nothing up may be signed again only as the very same bytes.
         let same_bytes = !plan.spends.is_empty() || decision.fill == proposal.fill;
         if running {
             return Err(refuse(Class::Conflict, "in_flight", "this request is being signed"));
         }
-        if decision.spent && !((same && same_bytes) || stale) {
+        // A dead blockhash says that the earlier bytes cannot be mined any more, not that they were not: no second
+        // payment under one request, ever.
+        if decision.spent && !(same && same_bytes) {
             let text =
                 "an earlier attempt may have been signed and uses something else up on chain";
             return Err(refuse(Class::Conflict, "spent_otherwise", text));

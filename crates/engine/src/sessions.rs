@@ -24,6 +24,10 @@ use std::sync::Arc;
 use threshold::pair::{PairState, Ticket};
 use threshold::sign;
 
+/// Refusals of one peer's proposals that are written down per period.
+const REFUSALS_PER_PERIOD_MAX: u32 = 120;
+/// That period, milliseconds.
+const REFUSALS_PERIOD_MS: u64 = 60_000;
 /// Early messages are forgotten after this, milliseconds.
 const EARLY_MS_MAX: u64 = 5_000;
 
@@ -79,7 +83,7 @@ pub(crate) enum Run {
 pub(crate) struct Early {
     pub since: Timestamp,
     pub bytes: usize,
-    pub messages: Vec<(NodeId, u16, u8, Vec<u8>)>,
+    pub messages: Vec<(u16, u8, Vec<u8>)>,
 }
 
 impl Engine {
@@ -191,12 +195,8 @@ impl Engine {
         entropy: &mut dyn Entropy,
     ) {
         match message {
-            Message::Propose(proposal, journal) => {
-                self.note_journal(peer, journal);
-                self.handle_propose(peer, *proposal);
-            }
-            Message::Verdict { session, request, refusal, journal } => {
-                self.note_journal(peer, journal);
+            Message::Propose(proposal) => self.handle_propose(peer, *proposal),
+            Message::Verdict { session, request, refusal } => {
                 self.handle_verdict(peer, session, request, refusal, entropy);
             }
             Message::Round { session, item, round, bytes } => {
@@ -211,7 +211,7 @@ impl Engine {
                     let text = format!("{} gave up: {reason}", self.name_of(peer));
                     self.fail_session(session, &text);
                 }
-                self.early.remove(&session);
+                self.early.remove(&(session, peer));
             }
             _ => {}
         }
@@ -225,8 +225,10 @@ impl Engine {
         }
         self.drop_superseded(peer, request, proposal.attempt);
         let by_peer = self.sessions.values().filter(|s| s.proposal.coordinator == peer).count();
-        let result = if proposal.coordinator != peer {
-            Err(refuse(Class::Refused, "invalid_coordinator", "the proposer is not the speaker"))
+        // Only the node that took a request proposes it: nobody else chooses its nonce or fee, or cancels it.
+        let result = if proposal.coordinator != peer || proposal.request.entry != peer {
+            let text = "the proposer is not the node that took the request";
+            Err(refuse(Class::Refused, "invalid_coordinator", text))
         } else if by_peer >= limits::SESSIONS_PER_PEER_MAX {
             Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this peer"))
         } else {
@@ -234,10 +236,10 @@ impl Engine {
         };
         let refusal = result.err().map(|p| (bounded(p.code), bounded(&p.message)));
         if let Some((code, reason)) = &refusal {
-            self.early.remove(&session);
+            self.early.remove(&(session, peer));
             self.counters.refused_total = self.counters.refused_total.saturating_add(1);
-            // Overload sheds at the door and leaves no record, or a flood would fill the disk.
-            if code != "overloaded" {
+            // What sheds at the door leaves no record, or a flood would fill the disk.
+            if self.may_record_refusal(peer, code) {
                 self.commit(Entry::Refused {
                     request,
                     session: Some(session),
@@ -246,8 +248,31 @@ impl Engine {
                 });
             }
         }
-        let journal = (self.length(), self.head());
-        self.send(peer, &Message::Verdict { session, request, refusal, journal });
+        self.send(peer, &Message::Verdict { session, request, refusal });
+    }
+
+    /// A refusal is written down for what a member asked, within a budget per peer and minute.
+    fn may_record_refusal(&mut self, peer: NodeId, code: &str) -> bool {
+        const AT_THE_DOOR: [&str; 8] = [
+            "overloaded",
+            "unknown_vault",
+            "vault_not_active",
+            "invalid_coordinator",
+            "invalid_quorum",
+            "entry_signature",
+            "replayed",
+            "peer_unreachable",
+        ];
+        let now = self.now;
+        let budget = self.refusals.entry(peer).or_insert((now, 0));
+        if now.ms_since(budget.0) >= REFUSALS_PERIOD_MS {
+            *budget = (now, 0);
+        }
+        let allowed = budget.1 < REFUSALS_PER_PERIOD_MAX && !AT_THE_DOOR.contains(&code);
+        if allowed {
+            budget.1 = budget.1.saturating_add(1);
+        }
+        allowed
     }
 
     /// A coordinator's newer attempt says that its older one is over, also where its abort was overtaken.

@@ -1,16 +1,16 @@
 //! The public state of a node: a pure fold over its journal, plus what the fold needs to answer quickly.
 
 use crate::journal::Entry;
-use crate::message::CeremonyPlan;
+use crate::message::{CeremonyPlan, JournalHead};
 use model::card::NodeCard;
-use model::ids::{ClientId, NodeId, PairEpoch, RequestId, SessionId, VaultId};
+use model::ids::{CeremonyId, ClientId, NodeId, PairEpoch, RequestId, SessionId, VaultId};
 use model::request::{Fill, Request};
 use model::signing::Signature;
 use model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long after its expiry a request is remembered, so that nothing it used up comes free too early (24 h).
-pub(crate) const REQUEST_MARGIN_MS: u64 = 24 * 60 * 60 * 1000;
+/// How long after its expiry a request is remembered, so that nothing it used up comes free too early (1 h).
+pub(crate) const REQUEST_MARGIN_MS: u64 = 60 * 60 * 1000;
 
 /// Public state.
 #[derive(Debug, Default)]
@@ -27,6 +27,10 @@ pub(crate) struct State {
     pub idempotency: BTreeMap<(VaultId, ClientId, String), RequestId>,
     /// What is used up, and by whom.
     pub spends: BTreeMap<String, RequestId>,
+    /// Ceremonies that this node said yes to, ever: one is never run twice.
+    pub joined: BTreeSet<CeremonyId>,
+    /// Requests that are neither signed nor refused.
+    pub open: BTreeSet<RequestId>,
     /// Service keys by token hash.
     pub clients: BTreeMap<[u8; 32], ClientState>,
 }
@@ -36,8 +40,8 @@ pub(crate) struct State {
 pub(crate) struct PeerState {
     /// Its card.
     pub card: NodeCard,
-    /// Its journal as last seen: length and head.
-    pub seen: Option<(u64, [u8; 32])>,
+    /// Its journal as last seen, in its own words.
+    pub seen: Option<JournalHead>,
     /// Why it is held.
     pub held: Option<String>,
     /// Pair state with it.
@@ -141,9 +145,7 @@ impl State {
             // Sessions of before are gone; whether their last message left is not known, so it counts as left.
             Entry::Started(_) => self.close_open_decisions(),
             Entry::PeerTrusted(bytes) => self.trust(bytes),
-            Entry::PeerSeen(peer, length, head) => {
-                self.with_peer(peer, |p| p.seen = Some((*length, *head)));
-            }
+            Entry::PeerSeen(peer, seen) => self.with_peer(peer, |p| p.seen = Some(*seen)),
             Entry::PeerHeld(peer, reason) => {
                 self.with_peer(peer, |p| p.held = Some(reason.clone()));
             }
@@ -161,7 +163,9 @@ impl State {
             Entry::PairResumed(peer) => self.with_peer(peer, |p| {
                 p.pair = PairRecord::Absent { last: p.pair.last() };
             }),
-            Entry::CeremonyJoined(_) => {}
+            Entry::CeremonyJoined(plan) => {
+                self.joined.insert(plan.id());
+            }
             Entry::VaultStored { plan, vault, hash, .. } => {
                 let state = VaultState { plan: plan.clone(), hash: *hash, active: false };
                 self.vaults.insert(*vault, state);
@@ -216,6 +220,7 @@ impl State {
             Entry::Refused { request, code, reason, .. } => {
                 if let Some(state) = self.requests.get_mut(request) {
                     state.refused = Some((code.clone(), reason.clone()));
+                    self.open.remove(request);
                 }
             }
             Entry::Released(request, session) => {
@@ -236,6 +241,7 @@ impl State {
                     state.took_ms = decided.map_or(0, |d| at.ms_since(d.at));
                     state.signed = Some((*session, fill, signatures.clone()));
                     state.refused = None;
+                    self.open.remove(request);
                 }
             }
             _ => {}
@@ -284,7 +290,8 @@ impl State {
     /// A replacement is wanted: the request counts as not signed until its new bytes are.
     pub fn unsign(&mut self, request: RequestId) {
         if let Some(state) = self.requests.get_mut(&request) {
-            state.superseded = state.signed.take();
+            // A second replacement before the first is signed keeps what was signed last.
+            state.superseded = state.signed.take().or(state.superseded.take());
         }
     }
 
@@ -304,6 +311,9 @@ impl State {
         if !request.idempotency_key.is_empty() {
             let key = (request.vault, request.client, request.idempotency_key.clone());
             self.idempotency.entry(key).or_insert(id);
+        }
+        if !self.requests.contains_key(&id) {
+            self.open.insert(id);
         }
         self.requests.entry(id).or_insert_with(|| RequestState {
             request: request.clone(),
@@ -327,6 +337,7 @@ impl State {
             }
             forgotten.push(id);
             self.expiries.pop_first();
+            self.open.remove(&id);
             let Some(state) = self.requests.remove(&id) else { continue };
             let request = &state.request;
             let key = (request.vault, request.client, request.idempotency_key.clone());

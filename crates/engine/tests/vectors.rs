@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use engine::{CeremonyPlan, Entry, Hello, Message, Proposal, Record};
+use engine::{CeremonyPlan, Entry, Hello, JournalHead, Message, Proposal, Record};
 use model::amount::Amount;
 use model::ids::{
     CeremonyId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, Seat, SessionId, VaultId,
@@ -34,6 +34,10 @@ struct Bad {
     of: String,
     bytes: String,
     error: String,
+}
+
+fn journal_head() -> JournalHead {
+    JournalHead { length: 12, head: [0x66; 32], signature: [0x55; 64] }
 }
 
 /// Reads a vector file; writes `made` to it first when that was asked for.
@@ -159,7 +163,7 @@ fn entries() -> Vec<Entry> {
     vec![
         Entry::Started(Incarnation([0x55; 16])),
         Entry::PeerTrusted(vec![0xca, 0xfe]),
-        Entry::PeerSeen(peer, 12, [0x66; 32]),
+        Entry::PeerSeen(peer, journal_head()),
         Entry::PeerHeld(peer, "went back".to_owned()),
         Entry::PeerReleased(peer),
         Entry::PairMade(peer, PairEpoch(1), [0x77; 32]),
@@ -233,8 +237,9 @@ fn messages() -> Vec<Message> {
     let (ceremony, epoch, bytes): (CeremonyId, _, _) = (plan().id(), PairEpoch(2), vec![1, 2, 3]);
     let (_, asked, fill) = requests().remove(0);
     vec![
-        Message::HistoryAsk { length: 12 },
-        Message::HistoryTell { length: 12, head: Some([0x66; 32]) },
+        Message::HistoryAsk(Some(journal_head())),
+        Message::HistoryTell { length: 12, head: Some([0x66; 32]), now: journal_head() },
+        Message::Journal(journal_head()),
         Message::Held { reason: "went back".to_owned() },
         Message::PairOffer { epoch, nonce: [9; 32] },
         Message::PairStep { epoch, step: 1, bytes: bytes.clone() },
@@ -245,12 +250,11 @@ fn messages() -> Vec<Message> {
         Message::CeremonyFail(ceremony, "no answer".to_owned()),
         Message::Dkg { ceremony, round: 1, bytes: bytes.clone() },
         Message::VaultStored { ceremony, vault },
-        Message::Propose(Box::new(proposal(asked, fill)), (12, [0x66; 32])),
+        Message::Propose(Box::new(proposal(asked, fill))),
         Message::Verdict {
             session,
             request: evm().id(),
             refusal: Some(("expired".to_owned(), "expired 5 ms ago".to_owned())),
-            journal: (12, [0x66; 32]),
         },
         Message::Round { session, item: 0, round: 2, bytes: bytes.clone() },
         Message::Abort { session, reason: "no answer".to_owned() },
@@ -263,8 +267,9 @@ fn messages() -> Vec<Message> {
 
 fn message_name(message: &Message) -> &'static str {
     match message {
-        Message::HistoryAsk { .. } => "history ask",
+        Message::HistoryAsk(_) => "history ask",
         Message::HistoryTell { .. } => "history tell",
+        Message::Journal(_) => "journal",
         Message::Held { .. } => "held",
         Message::PairOffer { .. } => "pair offer",
         Message::PairStep { .. } => "pair step",
@@ -275,7 +280,7 @@ fn message_name(message: &Message) -> &'static str {
         Message::CeremonyFail(..) => "ceremony fail",
         Message::Dkg { .. } => "dkg",
         Message::VaultStored { .. } => "vault stored",
-        Message::Propose(..) => "propose",
+        Message::Propose(_) => "propose",
         Message::Verdict { .. } => "verdict",
         Message::Round { .. } => "round",
         Message::Abort { .. } => "abort",
@@ -323,7 +328,7 @@ fn journal_records_are_those_of_the_vectors() {
 fn messages_are_those_of_the_vectors() {
     let made: Vec<Vector> = messages().iter().map(|m| vector(message_name(m), m, None)).collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 20, "one message of each kind");
+    assert_eq!(names.len(), 21, "one message of each kind");
     check::<Message>("messages.json", &made);
     check::<Hello>("hello.json", &[vector("hello", &hello(), None)]);
 }

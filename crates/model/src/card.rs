@@ -21,6 +21,8 @@ pub enum SigningUse {
     Ceremony,
     /// A request that the node took from a client.
     Request,
+    /// Length and head of the node's journal.
+    Journal,
 }
 
 impl SigningUse {
@@ -29,6 +31,7 @@ impl SigningUse {
             Self::Card => b"outlast/node-card/v1\0",
             Self::Ceremony => b"outlast/ceremony/v1\0",
             Self::Request => b"outlast/entry-request/v1\0",
+            Self::Journal => b"outlast/journal-head/v1\0",
         }
     }
 }

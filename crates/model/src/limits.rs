@@ -24,6 +24,8 @@ pub const SESSIONS_MAX: usize = 512;
 pub const SESSIONS_PER_PEER_MAX: usize = 256;
 /// Requests that are neither final nor expired at most.
 pub const REQUESTS_OPEN_MAX: usize = 200_000;
+/// Requests remembered at most, finished ones counted until an hour after their expiry.
+pub const REQUESTS_KEPT_MAX: usize = 1_000_000;
 /// Signatures that one request may need at most (inputs of one Bitcoin transaction).
 pub const ITEMS_PER_REQUEST_MAX: usize = 64;
 /// Levels of a derivation path at most.

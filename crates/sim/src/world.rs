@@ -334,6 +334,11 @@ impl World {
                     self.schedule(1, Timed::LinkUp { a: node, b: other });
                 }
             }
+            Effect::Disconnect { peer } => {
+                if let Some(other) = self.index.get(&peer).copied() {
+                    self.break_link(node, other, 1_000);
+                }
+            }
             Effect::Compute { id, job } => {
                 let run = self.nodes.get(node).map_or(0, |n| n.run);
                 let output = job.run(&mut self.dice);

@@ -33,6 +33,10 @@ impl Outside for World {
         }
     }
 
+    fn disconnect(&mut self, peer: NodeId) {
+        self.peers.disconnect(peer);
+    }
+
     fn connect(&mut self, peer: NodeId, endpoint: String) {
         if let Err(error) = self.peers.trust(peer, &endpoint) {
             tracing::error!(peer = %peer.short(), %error, "a trusted peer is not linked");

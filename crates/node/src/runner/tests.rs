@@ -62,6 +62,7 @@ struct Quiet(Arc<Mutex<Vec<Vec<u8>>>>);
 impl Outside for Quiet {
     fn send(&mut self, _: NodeId, _: Vec<u8>) {}
     fn connect(&mut self, _: NodeId, _: String) {}
+    fn disconnect(&mut self, _: NodeId) {}
     fn restarted(&mut self, hello: Vec<u8>) {
         self.0.lock().unwrap().push(hello);
     }

@@ -39,6 +39,8 @@ pub trait Outside: Send {
     fn send(&mut self, peer: NodeId, bytes: Vec<u8>);
     /// Accepts and dials a peer from now on.
     fn connect(&mut self, peer: NodeId, endpoint: String);
+    /// Ends the link with a peer; it may dial again.
+    fn disconnect(&mut self, peer: NodeId);
     /// A new engine runs: closes every link and greets with `hello` from now on.
     fn restarted(&mut self, hello: Vec<u8>);
     /// Asks a chain node; the answer comes as an event.
@@ -246,6 +248,14 @@ impl Runner {
                         "old secrets may remain"
                     );
                 }
+                // K6: a failed check of a pair must not be forgotten. The key alone is destroyed, which needs far less
+                // room than the turn, and the node stops: without its state the pair starts as stopped.
+                Err(error) if batch.deletes.iter().any(|key| key.starts_with("pair/")) => {
+                    self.fail_all(&error);
+                    self.engine = None;
+                    self.destroy_pairs(&batch);
+                    return Err(error.into());
+                }
                 // API-FULL-1: as after a crash, from what the disk holds.
                 Err(error @ StoreError::Full) => {
                     self.fail_all(&error);
@@ -260,6 +270,18 @@ impl Runner {
         }
         turn.effects.into_iter().for_each(|effect| self.perform(effect));
         Ok(())
+    }
+
+    fn destroy_pairs(&mut self, batch: &Batch) {
+        let pairs = batch.deletes.iter().filter(|key| key.starts_with("pair/")).cloned();
+        let deletes: Vec<String> = pairs.collect();
+        let alone = Batch { deletes, destroy: true, ..Batch::default() };
+        if let Err(error) = self.store.commit(&alone) {
+            tracing::error!(
+                code = "pair_not_destroyed", %error,
+                "a stopped pair's state is still on the disk: remove it before this node starts again"
+            );
+        }
     }
 
     /// The normal start: state from the store, a new incarnation, no links. A full disk leaves no engine.
@@ -296,6 +318,7 @@ impl Runner {
         match effect {
             Effect::Send { peer, bytes } => self.outside.send(peer, bytes),
             Effect::Connect { peer, endpoint } => self.outside.connect(peer, endpoint),
+            Effect::Disconnect { peer } => self.outside.disconnect(peer),
             Effect::Compute { id, job } => self.compute.run(self.generation, id, job),
             Effect::Reply { id, result } => self.reply(id, result),
             Effect::AskChain { request, query } => self.outside.ask_chain(request, query),
