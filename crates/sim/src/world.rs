@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Every world begins here (2026-01-01T00:00:00Z), so that no run depends on a clock.
 const BEGIN_MS: u64 = 1_767_225_600_000;
+/// A world that starts from written disks begins this much later.
+const WRITTEN_BEFORE_MS: u64 = 3_600_000;
 /// The engine's clock tick.
 const TICK_MS: u64 = 100;
 
@@ -110,6 +112,9 @@ fn ends(a: usize, b: usize) -> (usize, usize) {
 impl World {
     /// `disks` of nodes with these keys; every node is started, links come up by themselves.
     pub fn new(seed: u64, faults: Faults, nodes: Vec<(NodeKey, Disk)>) -> Self {
+        // Disks that were written before are older than this world.
+        let written = nodes.iter().any(|(_, disk)| !disk.records.is_empty());
+        let begin = BEGIN_MS.saturating_add(if written { WRITTEN_BEFORE_MS } else { 0 });
         let nodes: Vec<SimNode> = (0u32..)
             .zip(nodes)
             .map(|(number, (key, disk))| SimNode {
@@ -129,7 +134,7 @@ impl World {
             .collect();
         let index = nodes.iter().enumerate().map(|(at, node)| (node.key.id(), at)).collect();
         let mut world = Self {
-            now: Timestamp(BEGIN_MS),
+            now: Timestamp(begin),
             dice: Dice(ChaCha20Rng::seed_from_u64(seed)),
             faults,
             nodes,

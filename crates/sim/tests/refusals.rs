@@ -428,7 +428,7 @@ fn a_live_vault_signs_transfers_only() {
 /// Changes every proposal of node 0 on its way, as node 0 could: it signs the changed request with its own key.
 fn forge(world: &mut World, resign: bool, change: impl Fn(&mut Proposal) + 'static) {
     world.set_tamper(Some(Box::new(move |from, _to, bytes| {
-        let Ok(Message::Propose(mut proposal, journal)) = Message::from_bytes(&bytes) else {
+        let Ok(Message::Propose(mut proposal)) = Message::from_bytes(&bytes) else {
             return vec![bytes];
         };
         if from != 0 {
@@ -439,7 +439,7 @@ fn forge(world: &mut World, resign: bool, change: impl Fn(&mut Proposal) + 'stat
             let request = proposal.request.to_bytes();
             proposal.entry_signature = fixture::key(0).sign(SigningUse::Request, &request);
         }
-        vec![Message::Propose(proposal, journal).to_bytes()]
+        vec![Message::Propose(proposal).to_bytes()]
     })));
 }
 
@@ -497,7 +497,7 @@ fn a_peers_forged_proposal_is_refused_by_its_one_defect() {
         check("another vault", "unknown_vault", true, |p, _, _| {
             p.request.vault = VaultId([9; 32]);
         });
-        check("somebody else's request", "entry_signature", true, |p, _, other| {
+        check("somebody else's request", "invalid_coordinator", true, |p, _, other| {
             p.request.entry = other;
         });
         check("a seat too many", "invalid_quorum", true, |p, _, _| {

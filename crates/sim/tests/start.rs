@@ -143,7 +143,14 @@ fn a_missing_damaged_or_swapped_secret_is_named() {
         let expected = RecordError::Secret(name.clone());
         let mut missing = own.clone();
         assert!(missing.secrets.remove(name).is_some(), "{name} is not there");
-        assert_eq!(refused(0, &missing), expected, "missing");
+        if name.starts_with("pair/") {
+            // A write that stopped a pair came through in part: nothing can leak, the node starts and the pair is stopped.
+            let started = start(0, &missing, Timestamp(2_000_000_000_000));
+            let status = started.map(|engine| engine.status().pairs_stopped);
+            assert_eq!(status.map_err(|error| error.to_string()), Ok(1), "missing");
+        } else {
+            assert_eq!(refused(0, &missing), expected, "missing");
+        }
         let mut cut = own.clone();
         cut.secrets.entry(name.clone()).and_modify(|bytes| bytes.truncate(bytes.len() - 1));
         assert_eq!(refused(0, &cut), expected, "cut");

@@ -208,6 +208,8 @@ fn invariant_k2_a_restored_node_is_held_until_its_peers_operators_decide() {
     in_world(8, false, |world, vault| {
         let Some(old) = world.disk(2).cloned() else { panic!("no disk") };
         assert_signs(world, vault, 1);
+        // Peers hear of a journal's growth within a second or two.
+        world.pass(3_000);
         world.restore_disk(2, old);
         world.pass(20_000);
         let held = world.warnings.iter().filter(|(_, code, _)| *code == "peer_held").count();
