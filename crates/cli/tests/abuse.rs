@@ -1,6 +1,14 @@
 //! Strangers, careless callers and a trusted traitor against real processes: each abuse ends in a named refusal, changes
 //! nothing, and the next signature works. Frames of a trusted key that break the framing itself are in the node's tests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 #[path = "support/nodes.rs"]
 mod nodes;
 

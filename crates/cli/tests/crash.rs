@@ -5,6 +5,15 @@
 //! messages, on a recording of all that left all nodes across all restarts; nobody is blamed or held; every node comes
 //! back by itself; every journal is gapless and chained.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails"
+)]
+
 #[path = "support/nodes.rs"]
 mod nodes;
 
@@ -104,7 +113,7 @@ fn load(cluster: &Cluster, worker: usize, collected: &Collected, stop: &AtomicBo
             _ => (Asked::Message(text.clone()), message(&text)),
         };
         // One node takes the transfers: who shares out nonces at one place needs no luck.
-        let at = if number % 4 == 0 { 0 } else { usize::try_from(below(3)).unwrap() };
+        let at = if number.is_multiple_of(4) { 0 } else { usize::try_from(below(3)).unwrap() };
         let path = format!("/v1/vaults/{}/requests", cluster.vault);
         match cluster.nodes[at].try_post(&path, &request) {
             Ok((200, answer)) if answer["state"] == "signed" => {

@@ -4,6 +4,14 @@
 //! Not here: a pair that stops after a failed check, and `outlast node resume-pair`. An honest process cannot be brought
 //! to fail a check; `threshold/tests/negative.rs` and the engine's own tests drive that path with a traitor.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 #[path = "support/nodes.rs"]
 mod nodes;
 

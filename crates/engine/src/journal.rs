@@ -3,7 +3,8 @@
 //! Spec: `docs/spec/journal.md`. The public part of a node's state is a fold over these records ([`crate::state`]), and
 //! recovery is that fold. Records hold no secret and no chain code; those are sealed values beside it.
 
-use crate::message::{CeremonyPlan, JournalHead, Proposal};
+use crate::hello::JournalHead;
+use crate::message::{CeremonyPlan, Proposal};
 use model::hash;
 use model::ids::{
     CeremonyId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, RequestId, SessionId, VaultId,

@@ -6,8 +6,9 @@
 
 use crate::engine::Engine;
 use crate::event::Effect;
+use crate::hello::{Hello, JournalHead, PROTOCOL};
 use crate::journal::{Entry, bounded};
-use crate::message::{Hello, JournalHead, Message, PROTOCOL};
+use crate::message::Message;
 use model::entropy::Entropy;
 use model::ids::NodeId;
 use model::time::Timestamp;

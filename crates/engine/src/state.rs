@@ -1,7 +1,8 @@
 //! The public state of a node: a pure fold over its journal, plus what the fold needs to answer quickly.
 
+use crate::hello::JournalHead;
 use crate::journal::Entry;
-use crate::message::{CeremonyPlan, JournalHead};
+use crate::message::CeremonyPlan;
 use model::card::NodeCard;
 use model::ids::{CeremonyId, ClientId, NodeId, PairEpoch, RequestId, SessionId, VaultId};
 use model::request::{Fill, Request};

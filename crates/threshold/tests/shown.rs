@@ -1,7 +1,5 @@
 //! What a message shows of its sender's one-time scalars is read from the right place, and differs in every session.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod common;
 
 use common::{Session, Vault, committee, root_item};

@@ -4,6 +4,13 @@
 //! costs no seconds of key derivation.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 use model::card::NodeCard;
 use model::secret::Secret;
