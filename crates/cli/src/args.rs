@@ -89,7 +89,7 @@ mod tests {
     fn reference() -> String {
         let mut text = String::from(
             "# Commands of `outlast`\n\nMade from the commands' own help; \
-             `OUTLAST_UPDATE=1 cargo test --release --workspace the_command_reference` \
+             `OUTLAST_BLESS=1 cargo test --release --workspace the_command_reference` \
              writes it anew.\n",
         );
         let mut root = Cli::command().term_width(100);
@@ -113,12 +113,12 @@ mod tests {
     fn the_command_reference_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
         let wanted = reference();
-        if std::env::var_os("OUTLAST_UPDATE").is_some() {
+        if std::env::var_os("OUTLAST_BLESS").is_some() {
             std::fs::write(path, &wanted).unwrap();
         }
         let found = std::fs::read_to_string(path).unwrap_or_default();
         let differs = wanted.lines().zip(found.lines()).find(|(wanted, found)| wanted != found);
-        assert!(wanted == found, "docs/cli.md is old (OUTLAST_UPDATE=1 renews it): {differs:?}");
+        assert!(wanted == found, "docs/cli.md is old (OUTLAST_BLESS=1 renews it): {differs:?}");
     }
 
     #[test]

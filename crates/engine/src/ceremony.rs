@@ -85,8 +85,10 @@ impl Engine {
             return Err(refuse(Class::Refused, "unknown_peer", text)
                 .hint("import its card with `outlast node trust`"));
         }
-        if new.name.is_empty() || new.name.len() > limits::TEXT_BYTES_MAX {
-            return Err(refuse(Class::Refused, "invalid_field", "name: 1 to 256 bytes"));
+        let fits = (1..=limits::TEXT_BYTES_MAX).contains(&new.name.len());
+        if !fits || new.name.chars().any(char::is_control) {
+            let text = "name: 1 to 256 bytes, no control characters";
+            return Err(refuse(Class::Refused, "invalid_field", text));
         }
         let seats = members.len();
         let fits = usize::from(new.threshold) <= seats && seats <= limits::SEATS_MAX;

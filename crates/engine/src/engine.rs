@@ -120,6 +120,8 @@ pub struct Engine {
     pub(crate) held_by: BTreeMap<NodeId, String>,
     pub(crate) counters: Status,
     pub(crate) proof_asked: Timestamp,
+    pub(crate) proof_answered: Timestamp,
+    pub(crate) proof_open: Option<(NodeId, VaultId)>,
     /// This node's disk went back: a peer showed its own signed word for it.
     pub(crate) went_back: bool,
     /// Records other than notes on peers, and what of them was told when.
@@ -196,6 +198,8 @@ impl Engine {
             held_by: BTreeMap::new(),
             counters: Status::default(),
             proof_asked: Timestamp(0),
+            proof_answered: Timestamp(0),
+            proof_open: None,
             went_back: false,
             grown: 0,
             told: (0, Timestamp(0)),
@@ -356,7 +360,7 @@ impl Engine {
             sessions: count(self.sessions.len()),
             requests: count(self.state.requests.len()),
             journal_length: self.length(),
-            held_by: count(self.held_by.len()),
+            held_by: count(self.held_by.len().saturating_add(usize::from(self.went_back))),
             ..self.counters.clone()
         }
     }

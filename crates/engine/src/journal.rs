@@ -332,8 +332,10 @@ fn read_request(tag: u8, r: &mut Reader<'_>) -> Result<Entry, WireError> {
     }
 }
 
-/// Cuts a text to the bound of [`Reader::text`] at a character border, so that what is written always reads.
+/// Cuts a text to the bound of [`Reader::text`] at a character border and blanks control characters, so that what is
+/// written always reads.
 pub(crate) fn bounded(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut end = text.len().min(limits::TEXT_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);
@@ -351,6 +353,7 @@ mod tests {
         assert_eq!(bounded(&long).len(), 256);
         assert_eq!(bounded(&format!("a{long}")).len(), 255);
         assert_eq!(bounded("short"), "short");
+        assert_eq!(bounded("two\nlines\u{1b}[0m"), "two lines [0m");
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Engine {
         });
         if let Some((vault, peer)) = target {
             self.proof_asked = self.now;
+            self.proof_open = Some((peer, vault));
             self.send(peer, &Message::ChallengeAsk { vault });
         }
     }
@@ -46,15 +47,15 @@ impl Engine {
                 self.answer_challenge(peer, vault, challenge, entropy);
             }
             Message::Proof { vault, bytes } => self.check_proof(peer, vault, &bytes),
-            Message::ProofValid { vault } => {
-                let member =
-                    self.vaults.get(&vault).is_some_and(|k| k.public.seat_of(peer).is_some());
-                // Only an answer to our own question counts.
-                if member && self.now.ms_since(self.proof_asked) < ASK_PAUSE_MS {
-                    self.counters.last_proof_ms = self.now.0;
-                }
-            }
+            Message::ProofValid { vault } => self.note_proof_valid(peer, vault),
             _ => {}
+        }
+    }
+
+    /// Only the answer of the peer that judged our own proof counts, and once.
+    fn note_proof_valid(&mut self, peer: NodeId, vault: VaultId) {
+        if self.proof_open.take_if(|open| *open == (peer, vault)).is_some() {
+            self.counters.last_proof_ms = self.now.0;
         }
     }
 
@@ -77,11 +78,11 @@ impl Engine {
         entropy: &mut dyn Entropy,
     ) {
         let Some(keeping) = self.vaults.get(&vault) else { return };
-        // A peer cannot make this node prove in a loop: one answer per question of ours.
-        let asked = self.now.ms_since(self.proof_asked) < ASK_PAUSE_MS;
-        if !asked || keeping.public.seat_of(peer).is_none() {
+        // A peer cannot make this node prove in a loop: one answer per question of ours, to the peer that was asked.
+        if self.proof_open != Some((peer, vault)) || self.proof_answered == self.proof_asked {
             return;
         }
+        self.proof_answered = self.proof_asked;
         let proof = proof::prove_share_alive(vault, &keeping.share, &challenge, entropy);
         if let Some(proof) = proof {
             self.send(peer, &Message::Proof { vault, bytes: proof.to_bytes() });

@@ -218,12 +218,9 @@ impl Engine {
         let path = new.path.parse().map_err(chains::Refusal::Path)?;
         let ask = chains::parse_ask(new.network, &new.ask)?;
         let key = new.idempotency_key.clone().unwrap_or_default();
-        if key.len() > limits::TEXT_BYTES_MAX {
-            return Err(refuse(
-                Class::Refused,
-                "invalid_field",
-                "idempotency_key: at most 256 bytes",
-            ));
+        if key.len() > limits::TEXT_BYTES_MAX || key.chars().any(char::is_control) {
+            let text = "idempotency_key: at most 256 bytes, no control characters";
+            return Err(refuse(Class::Refused, "invalid_field", text));
         }
         let life = new.life_ms.unwrap_or(limits::REQUEST_LIFE_MS_DEFAULT);
         if life == 0 || life > limits::REQUEST_LIFE_MS_MAX {

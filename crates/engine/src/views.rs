@@ -102,6 +102,10 @@ impl Engine {
         let mut warn = |code: &str, message: String| {
             warnings.push(api::WarningView { code: code.to_owned(), message, at_ms: self.now.0 });
         };
+        if self.went_back {
+            let text = "its journal went back: a restored or copied disk; nothing is signed here";
+            warn("went_back", text.to_owned());
+        }
         for (peer, reason) in &self.held_by {
             warn("held_by_peer", format!("{}: {reason}", self.name_of(*peer)));
         }

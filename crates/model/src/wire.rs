@@ -210,10 +210,15 @@ impl<'a> Reader<'a> {
         let n = self.length(bound)?;
         Ok(self.take(n)?.to_vec())
     }
-    /// Length, then UTF-8 of at most [`limits::TEXT_BYTES_MAX`] bytes.
+    /// Length, then UTF-8 of at most [`limits::TEXT_BYTES_MAX`] bytes without control characters: texts of peers end on
+    /// terminals and in logs.
     pub fn text(&mut self) -> Result<String, WireError> {
         let bytes = self.bytes(limits::TEXT_BYTES_MAX)?;
-        String::from_utf8(bytes).map_err(|_| WireError::Range("text"))
+        let text = String::from_utf8(bytes).map_err(|_| WireError::Range("text"))?;
+        if text.chars().any(char::is_control) {
+            return Err(WireError::Range("text"));
+        }
+        Ok(text)
     }
     /// `0`, or `1` and the value.
     pub fn option<T>(
@@ -236,6 +241,21 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_carries_no_terminal_codes() {
+        let read = |text: &str| {
+            let mut w = Writer::default();
+            w.text(text);
+            let bytes = w.into_bytes();
+            let mut r = Reader::new(&bytes);
+            r.text()
+        };
+        assert_eq!(read("Zürich"), Ok("Zürich".to_owned()));
+        for bad in ["a\u{1b}[2Jb", "line\nline", "\u{9b}31m"] {
+            assert_eq!(read(bad), Err(WireError::Range("text")), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_reader_refuses_what_is_short_long_or_trailing() {

@@ -5,8 +5,11 @@ use model::api::{NodeView, PeerView};
 
 /// The whole status.
 pub(crate) fn status(node: &NodeView) -> String {
-    let seal =
-        if node.unsealed { "ready" } else { "SEALED: it cannot sign until `outlast node unseal`" };
+    let seal = if node.unsealed {
+        "unsealed"
+    } else {
+        "SEALED: it cannot sign until `outlast node unseal`"
+    };
     let mut lines = vec![
         format!("{} (node {}): {seal}", node.operator, node.node.short()),
         format!("  version {}   vaults {}   six words: {}", node.version, node.vaults, node.words),
