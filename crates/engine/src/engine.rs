@@ -276,6 +276,7 @@ impl Engine {
     fn handle_tick(&mut self, entropy: &mut dyn Entropy) {
         self.nudge_links();
         self.tell_journal();
+        self.advance_waiting();
         self.expire_sessions();
         self.expire_ceremonies();
         self.retry_requests(entropy);

@@ -185,7 +185,8 @@ impl Engine {
             (_, Some(view)) => Some(Draft::chosen(chains::parse_fill(new.network, view)?)),
             (_, None) => None,
         };
-        if self.sessions.len() >= limits::SESSIONS_MAX {
+        let own = self.sessions.values().filter(|s| s.proposal.coordinator == self.me).count();
+        if own >= limits::SESSIONS_OF_COORDINATOR_MAX {
             return Err(refuse(Class::Overloaded, "overloaded", "too many sessions in flight"));
         }
         let id = request.id();

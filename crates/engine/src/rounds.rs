@@ -150,10 +150,6 @@ impl Engine {
         if !expected.iter().all(|seat| item.inbox.contains_key(&(round, *seat))) {
             return;
         }
-        let inbox = expected
-            .iter()
-            .filter_map(|seat| Some((*seat, item.inbox.remove(&(round, *seat))?)))
-            .collect();
         // Admission, in the order in which inboxes became whole: every answer of this job must pass these gates.
         let mut tickets = BTreeMap::new();
         if key == KeyKind::Ecdsa {
@@ -167,13 +163,39 @@ impl Engine {
                 }
             }
             if tickets.len().saturating_add(1) != state.members.len() {
+                let lost = state.members.values().find(|node| {
+                    **node != self.me && !self.pairs.get(node).is_some_and(Pair::is_ready)
+                });
+                let lost = lost.is_some();
                 self.settle_tickets(session, tickets, BTreeMap::new());
-                return self.fail_session(session, "a pair's gate is full or closed");
+                if lost {
+                    self.fail_session(session, "a pair is stopped or made anew");
+                }
+                // A full gate: the next tick tries again.
+                return;
             }
         }
+        let inbox = expected
+            .iter()
+            .filter_map(|seat| Some((*seat, item.inbox.remove(&(round, *seat))?)))
+            .collect();
         let Run::Waiting(running) = core::mem::replace(&mut item.run, Run::Busy) else { return };
         let job = Job::SignAdvance { running, inbox };
         self.compute(job, Purpose::Item { session, item: index, tickets });
+    }
+
+    /// Goes on with what waited at a full gate.
+    pub(crate) fn advance_waiting(&mut self) {
+        let waiting: Vec<(SessionId, u16)> = self
+            .sessions
+            .iter()
+            .flat_map(|(id, s)| (0u16..).zip(&s.items).map(|(index, item)| (*id, index, item)))
+            .filter(|(_, _, item)| matches!(item.run, Run::Waiting(_)) && !item.inbox.is_empty())
+            .map(|(id, index, _)| (id, index))
+            .collect();
+        for (session, index) in waiting {
+            self.advance_item(session, index);
+        }
     }
 
     pub(crate) fn handle_computed(&mut self, id: crate::JobId, output: JobOutput) {

@@ -229,7 +229,7 @@ impl Engine {
         let result = if proposal.coordinator != peer || proposal.request.entry != peer {
             let text = "the proposer is not the node that took the request";
             Err(refuse(Class::Refused, "invalid_coordinator", text))
-        } else if by_peer >= limits::SESSIONS_PER_PEER_MAX {
+        } else if by_peer >= limits::SESSIONS_OF_COORDINATOR_MAX {
             Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this peer"))
         } else {
             self.open_session(proposal)

@@ -19,8 +19,11 @@ pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
 /// Vaults of one node at most.
 pub const VAULTS_MAX: usize = 20_000;
 /// Signing sessions of one node in flight at most.
-pub const SESSIONS_MAX: usize = 512;
-/// Signing sessions that one peer may have in flight with us at most.
+pub const SESSIONS_MAX: usize = 256;
+/// Signing sessions in flight that one coordinator may have begun: at a few dozen signatures a second more of them would
+/// only wait for their time-out.
+pub const SESSIONS_OF_COORDINATOR_MAX: usize = 96;
+/// Answers of one pair that may wait at its gate at most.
 pub const SESSIONS_PER_PEER_MAX: usize = 256;
 /// Requests that are neither final nor expired at most.
 pub const REQUESTS_OPEN_MAX: usize = 200_000;
