@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test that cannot go on fails"
 )]
 
@@ -19,9 +20,12 @@ use nodes::{Answer, Cluster, Node, message, transfer, wait_for};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const GROWTH_KIB_MAX: u64 = 64 * 1024;
+/// What a flood may leave in memory; 20 MiB when measured.
+const FLOOD_GROWTH_KIB_MAX: u64 = 64 * 1024;
 
 /// Records in a node's journal, once its numbers are fresh.
 fn journal_length(node: &Node) -> u64 {
@@ -143,6 +147,36 @@ fn an_unknown_key_gets_no_link_and_a_trusted_one_that_sends_garbage_costs_nobody
     let grown = node.resident_kib().saturating_sub(memory);
     assert!(grown < GROWTH_KIB_MAX, "{grown} KiB more");
     assert!(journal_length(node) > before);
+}
+
+#[test]
+fn a_flood_is_shed_by_name_and_the_next_signature_works() {
+    let cluster = Cluster::start(|_| {});
+    let node = &cluster.nodes[0];
+    let memory = node.resident_kib();
+    let (shed, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for worker in 0..2_000 {
+            let (cluster, shed, answered) = (&cluster, &shed, &answered);
+            let flood = move || {
+                let path = format!("/v1/vaults/{}/requests", cluster.vault);
+                let mut request = message(&format!("flood {worker}"));
+                request["wait_ms"] = 3_000.into();
+                match cluster.nodes[0].try_post(&path, &request) {
+                    Ok((200, _)) => answered.fetch_add(1, Ordering::Relaxed),
+                    Ok((429, _)) | Err(_) => shed.fetch_add(1, Ordering::Relaxed),
+                    Ok((status, body)) => panic!("{status} {body}"),
+                };
+            };
+            std::thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, flood).unwrap();
+        }
+    });
+    println!("{answered:?} answered, {shed:?} shed at the door or by 429");
+    assert!(answered.load(Ordering::Relaxed) > 0);
+    let grown = node.resident_kib().saturating_sub(memory);
+    println!("{grown} KiB more");
+    assert!(grown < FLOOD_GROWTH_KIB_MAX, "{grown} KiB more");
+    cluster.signs();
 }
 
 #[test]
