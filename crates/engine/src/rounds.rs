@@ -22,7 +22,7 @@ use threshold::sign;
 /// Messages of one session that may come before its proposal.
 const EARLY_MESSAGES_MAX: usize = 2 * limits::ITEMS_PER_REQUEST_MAX;
 /// Sessions of which one peer may have sent early messages.
-const EARLY_SESSIONS_MAX: usize = limits::SESSIONS_PER_PEER_MAX;
+const EARLY_SESSIONS_MAX: usize = limits::SESSIONS_MAX;
 /// Bytes of early messages of one peer.
 const EARLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 

@@ -24,7 +24,7 @@ pub const SESSIONS_MAX: usize = 256;
 /// only wait for their time-out.
 pub const SESSIONS_OF_COORDINATOR_MAX: usize = 96;
 /// Answers of one pair that may wait at its gate at most.
-pub const SESSIONS_PER_PEER_MAX: usize = 256;
+pub const GATE_ANSWERS_MAX: usize = 256;
 /// Requests that are neither final nor expired at most.
 pub const REQUESTS_OPEN_MAX: usize = 200_000;
 /// Requests remembered at most, finished ones counted until an hour after their expiry.

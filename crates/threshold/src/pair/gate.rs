@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 /// Sessions of one pair that may be admitted and not settled at once.
-pub const IN_FLIGHT_MAX: usize = model::limits::SESSIONS_PER_PEER_MAX;
+pub const IN_FLIGHT_MAX: usize = model::limits::GATE_ANSWERS_MAX;
 
 /// The right to have one session's check judged; settled exactly once.
 #[derive(Debug, PartialEq, Eq)]
