@@ -61,6 +61,15 @@ macro_rules! id {
             }
         }
 
+        impl $crate::wire::Wire for $name {
+            fn write(&self, w: &mut $crate::wire::Writer) {
+                w.fixed(&self.0);
+            }
+            fn read(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::WireError> {
+                r.fixed().map(Self)
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
@@ -94,6 +103,12 @@ id!(
 id!(
     /// A client credential: hash of its public part or of its token.
     ClientId, 16);
+id!(
+    /// One version of a charter: hash of its canonical bytes.
+    CharterId, 32);
+id!(
+    /// An act: hash of its canonical bytes, without its signature.
+    ActId, 32);
 id!(
     /// Drawn at each start of a node; restart, restore and clone are new incarnations.
     Incarnation, 16);

@@ -4,9 +4,11 @@
 //! no files, no sockets. What is hashed or signed goes through [`wire`]; JSON lives in [`api`] and is never signed.
 
 pub mod access;
+pub mod act;
 pub mod amount;
 pub mod api;
 pub mod card;
+pub mod charter;
 pub mod commitment;
 pub mod curve;
 pub mod entropy;

@@ -238,6 +238,125 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Items of one list at most, where a type names no bound of its own.
+pub const LIST_ITEMS_MAX: usize = 1_024;
+
+macro_rules! wire_number {
+    ($($number:ident),*) => {$(
+        impl Wire for $number {
+            fn write(&self, w: &mut Writer) {
+                w.$number(*self);
+            }
+            fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+                r.$number()
+            }
+        }
+    )*};
+}
+wire_number!(u8, u16, u32, u64);
+
+impl Wire for bool {
+    fn write(&self, w: &mut Writer) {
+        w.u8(u8::from(*self));
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.flag("flag")
+    }
+}
+
+impl Wire for String {
+    fn write(&self, w: &mut Writer) {
+        w.text(self);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.text()
+    }
+}
+
+impl<const N: usize> Wire for [u8; N] {
+    fn write(&self, w: &mut Writer) {
+        w.fixed(self);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.fixed()
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn write(&self, w: &mut Writer) {
+        w.option(self.as_ref(), |w, value| value.write(w));
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.option(T::read)
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn write(&self, w: &mut Writer) {
+        w.list(self, |w, item| item.write(w));
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.list(LIST_ITEMS_MAX, T::read)
+    }
+}
+
+/// Declares a struct whose canonical bytes are its fields in their order.
+///
+/// Moving a field changes the bytes, so a struct that was ever hashed is changed by a new version of its container only.
+#[macro_export]
+macro_rules! wire_struct {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$doc:meta])* pub $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name { $($(#[$doc])* pub $field: $type,)* }
+
+        impl $crate::wire::Wire for $name {
+            fn write(&self, w: &mut $crate::wire::Writer) {
+                $($crate::wire::Wire::write(&self.$field, w);)*
+            }
+            fn read(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::WireError> {
+                Ok(Self { $($field: $crate::wire::Wire::read(r)?,)* })
+            }
+        }
+    };
+}
+
+/// Declares a fieldless enum with the byte and the word of each value.
+#[macro_export]
+macro_rules! wire_enum {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $value:ident = $byte:literal $word:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $value,)* }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$value,)*];
+
+            /// The word for people and files.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$value => $word,)* }
+            }
+            /// Reads the word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$value),)* _ => None }
+            }
+        }
+
+        impl $crate::wire::Wire for $name {
+            fn write(&self, w: &mut $crate::wire::Writer) {
+                w.u8(match self { $(Self::$value => $byte,)* });
+            }
+            fn read(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::WireError> {
+                match r.u8()? {
+                    $($byte => Ok(Self::$value),)*
+                    _ => Err($crate::wire::WireError::Range(stringify!($name))),
+                }
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
