@@ -64,7 +64,8 @@ pub enum Body {
         /// Freezes that it lifts.
         lifts: Vec<ActId>,
     },
-    /// Enabling or restraining, by its class: a governor's yes to a next version of the charter.
+    /// Enabling or restraining, by its class: a governor's yes, or that of an operator's node, to a version of the charter.
+    /// At birth `vault` is all zeros and `charter` is the version itself.
     Amend {
         /// The version that it makes.
         next: CharterId,
@@ -200,14 +201,14 @@ impl Act {
     }
 }
 
-/// How an act is signed. The signed message is always the act's id (32 bytes).
+/// How an act is signed. What is signed is always the act's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActSignature {
     /// A node's key, under its use for acts.
     Node([u8; 64]),
-    /// OpenSSH's SSHSIG blob, namespace `act@outlast`, over the id in hex.
+    /// OpenSSH's SSHSIG blob in namespace [`SSH_NAMESPACE`], over the id as 64 hexadecimal digits without a newline.
     Ssh(Vec<u8>),
-    /// A passkey's assertion with the id as challenge.
+    /// A passkey's assertion with the id's 32 bytes as challenge.
     Passkey {
         /// Credential id.
         credential: Vec<u8>,
@@ -226,6 +227,9 @@ pub enum ActSignature {
         signature: [u8; 64],
     },
 }
+
+/// Namespace of OpenSSH signatures over acts (`ssh-keygen -Y sign -n act@outlast`).
+pub const SSH_NAMESPACE: &str = "act@outlast";
 
 /// An act with its signature; nobody checked it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! levels do so by their ids, short words that are unique within the charter; `governance` refuses a charter with a
 //! dangling or doubled id, so a [`Charter`] that merely read is not yet one that holds.
 
+use crate::act::SignedAct;
 use crate::amount::Amount;
 use crate::hash;
 use crate::hd::DerivationPath;
@@ -390,6 +391,16 @@ wire_struct! {
         pub dimension: String,
         /// Fewest entities that may sign together; 0 switches the requirement off.
         pub least_to_sign: u16,
+    }
+}
+
+wire_struct! {
+    /// A charter with the signatures of those who agreed to it; nobody checked them yet.
+    pub struct SignedCharter {
+        /// The charter.
+        pub charter: Charter,
+        /// Acts of the kind [`crate::act::Body::Amend`].
+        pub signatures: Vec<SignedAct>,
     }
 }
 
