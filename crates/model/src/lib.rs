@@ -17,6 +17,7 @@ pub mod hd;
 pub mod ids;
 pub mod intent;
 pub mod keys;
+pub mod leaf;
 pub mod limits;
 pub mod request;
 pub mod secret;

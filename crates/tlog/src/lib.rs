@@ -15,6 +15,7 @@
 //! [tlog-policy]: https://c2sp.org/tlog-policy
 //! [tlog-proof]: https://c2sp.org/tlog-proof
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod edge;
