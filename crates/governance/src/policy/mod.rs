@@ -1,0 +1,1 @@
+//! Policy by level: rows that people write, Cedar that is generated from them and shown, one outcome per request.
