@@ -5,6 +5,16 @@
 //! levels do so by their ids, short words that are unique within the charter; `governance` refuses a charter with a
 //! dangling or doubled id, so a [`Charter`] that merely read is not yet one that holds.
 
+mod backups;
+mod sos;
+mod wire;
+
+pub use backups::{Backups, RecoveryKey, Store};
+pub use sos::{
+    AlarmClass, AlarmTrigger, GovernorKey, LockUp, ManualTrigger, Remedy, SilenceTrigger, SosRules,
+    VoteTrigger,
+};
+
 use crate::act::SignedAct;
 use crate::amount::Amount;
 use crate::hash;
@@ -13,15 +23,11 @@ use crate::ids::{CharterId, NodeId};
 use crate::intent::Network;
 use crate::keys::Purpose;
 use crate::time::Timestamp;
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::Wire;
 use crate::{wire_enum, wire_struct};
 
 /// Bytes of a charter at most.
 pub const CHARTER_BYTES_MAX: usize = 128 * 1024;
-
-/// Tag of a charter's bytes, and its form.
-const TAG: u16 = 0x0801;
-const FORM: u8 = 1;
 
 /// A charter, one version of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +52,18 @@ pub struct Charter {
     pub groups: Vec<Group>,
     /// Who amends the charter.
     pub governors: Governors,
+    /// Assets that rules name by their symbols.
+    pub assets: Vec<Asset>,
     /// The management tree, parents before children.
     pub levels: Vec<Level>,
     /// How many counting logs may lie, and whose cosignatures count.
     pub log: LogRules,
     /// Decentralization requirements.
     pub requirements: Vec<Requirement>,
+    /// The rescue: who wakes it, who vetoes it, where assets rest.
+    pub sos: Option<SosRules>,
+    /// Where boxes with shares are kept.
+    pub backups: Option<Backups>,
 }
 
 wire_struct! {
@@ -216,6 +228,24 @@ wire_struct! {
 }
 
 wire_struct! {
+    /// An asset under the symbol that this charter gives it.
+    pub struct Asset {
+        /// Unique within the charter: `ETH`, `USDC`.
+        pub symbol: String,
+        /// Chain.
+        pub network: Network,
+        /// `native`, or the token's contract or mint.
+        pub token: String,
+        /// Digits after the point of one whole unit.
+        pub decimals: u8,
+    }
+}
+
+/// Cedar policies of a level's expert field: UTF-8 in lines, without other control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicyText(pub String);
+
+wire_struct! {
     /// A level of the management tree: prefixes of HD paths, its people, its rules.
     pub struct Level {
         /// Id with its ancestors: `treasury/desk`. The root level has no slash.
@@ -235,7 +265,7 @@ wire_struct! {
         /// Rules.
         pub rules: Vec<Rule>,
         /// Expert field: Cedar policies, `forbid` only at levels with children.
-        pub cedar: String,
+        pub cedar: PolicyText,
     }
 }
 
@@ -263,15 +293,16 @@ wire_struct! {
         pub operations: Vec<OperationClass>,
         /// Chains.
         pub networks: Vec<Network>,
-        /// Assets: `native`, or a token's contract or mint.
+        /// Assets, by the symbols of the charter's table; each stands for its own network.
         pub assets: Vec<String>,
         /// Who may receive.
         pub recipients: Recipients,
         /// First four bytes of calldata, for contract calls.
         pub selectors: Vec<[u8; 4]>,
-        /// Largest amount of one operation, smallest units of the (then single) asset.
+        /// Largest amount of one operation, smallest units of the (then single) asset. An allow row fits up to it; a forbid
+        /// row is a cap: it forbids what is above, and with neither maximum nor limits all that fits its other conditions.
         pub amount_max: Option<Amount>,
-        /// Rolling limits, for rows with a single network and asset.
+        /// Rolling limits, for rows with a single asset. An allow row permits within them, a forbid row forbids beyond them.
         pub limits: Vec<Limit>,
         /// Groups that may ask; empty for anybody who may use the vault.
         pub initiators: Vec<String>,
@@ -417,130 +448,19 @@ impl Charter {
     pub fn group(&self, id: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.id == id)
     }
+    /// A level by id.
+    pub fn level(&self, id: &str) -> Option<&Level> {
+        self.levels.iter().find(|level| level.id == id)
+    }
+    /// An asset by symbol.
+    pub fn asset(&self, symbol: &str) -> Option<&Asset> {
+        self.assets.iter().find(|asset| asset.symbol == symbol)
+    }
     /// Nodes with a role, in the charter's order, with their operators.
     pub fn nodes(&self, role: NodeRole) -> impl Iterator<Item = (&Operator, NodeId)> {
         self.operators.iter().flat_map(move |operator| {
             let places = operator.nodes.iter().filter(move |place| place.role == role);
             places.map(move |place| (operator, place.node))
         })
-    }
-}
-
-impl Wire for Charter {
-    fn write(&self, w: &mut Writer) {
-        w.header(TAG, FORM);
-        w.u32(self.version);
-        self.previous.write(w);
-        self.name.write(w);
-        self.purpose.write(w);
-        self.owner.write(w);
-        self.operators.write(w);
-        w.u16(self.threshold);
-        self.people.write(w);
-        self.groups.write(w);
-        self.governors.write(w);
-        self.levels.write(w);
-        self.log.write(w);
-        self.requirements.write(w);
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        if r.left() > CHARTER_BYTES_MAX {
-            return Err(WireError::TooLong { found: r.left(), bound: CHARTER_BYTES_MAX });
-        }
-        r.header(TAG, FORM)?;
-        Ok(Self {
-            version: r.u32()?,
-            previous: Wire::read(r)?,
-            name: Wire::read(r)?,
-            purpose: Wire::read(r)?,
-            owner: Wire::read(r)?,
-            operators: Wire::read(r)?,
-            threshold: r.u16()?,
-            people: Wire::read(r)?,
-            groups: Wire::read(r)?,
-            governors: Wire::read(r)?,
-            levels: Wire::read(r)?,
-            log: Wire::read(r)?,
-            requirements: Wire::read(r)?,
-        })
-    }
-}
-
-/// Bytes of a credential id or key blob at most.
-const CREDENTIAL_BYTES_MAX: usize = 1_024;
-
-impl Wire for Credential {
-    fn write(&self, w: &mut Writer) {
-        match self {
-            Self::Ssh { blob } => {
-                w.u8(1);
-                w.bytes(blob);
-            }
-            Self::Passkey { domain, id, key } => {
-                w.u8(2);
-                w.text(domain);
-                w.bytes(id);
-                match key {
-                    PasskeyKey::Es256(point) => {
-                        w.u8(1);
-                        w.fixed(point);
-                    }
-                    PasskeyKey::Ed25519(point) => {
-                        w.u8(2);
-                        w.fixed(point);
-                    }
-                }
-            }
-            Self::Service { key } => {
-                w.u8(3);
-                w.fixed(key);
-            }
-        }
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        match r.u8()? {
-            1 => Ok(Self::Ssh { blob: r.bytes(CREDENTIAL_BYTES_MAX)? }),
-            2 => {
-                let (domain, id) = (r.text()?, r.bytes(CREDENTIAL_BYTES_MAX)?);
-                let key = match r.u8()? {
-                    1 => PasskeyKey::Es256(r.fixed()?),
-                    2 => PasskeyKey::Ed25519(r.fixed()?),
-                    _ => return Err(WireError::Range("passkey algorithm")),
-                };
-                Ok(Self::Passkey { domain, id, key })
-            }
-            3 => Ok(Self::Service { key: r.fixed()? }),
-            _ => Err(WireError::Range("credential")),
-        }
-    }
-}
-
-impl Wire for Network {
-    fn write(&self, w: &mut Writer) {
-        w.text(&self.to_string());
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        let text = r.text()?;
-        let network: Self = text.parse().map_err(|_| WireError::Range("network"))?;
-        // One spelling per value: `evm:01` reads as a number but is not what we write.
-        if network.to_string() == text { Ok(network) } else { Err(WireError::Range("network")) }
-    }
-}
-
-impl Wire for Amount {
-    fn write(&self, w: &mut Writer) {
-        w.fixed(&self.0);
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.fixed().map(Self)
-    }
-}
-
-impl Wire for Timestamp {
-    fn write(&self, w: &mut Writer) {
-        w.u64(self.0);
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.u64().map(Self)
     }
 }
