@@ -4,5 +4,6 @@
 //! traitors, partitions and aborted sessions; L4 the fold over acts does not depend on their order. Absent on purpose:
 //! clock, storage, network. Callers bring the time and the acts.
 
+pub mod approvals;
 pub mod charter;
 pub mod policy;

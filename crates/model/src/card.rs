@@ -23,6 +23,8 @@ pub enum SigningUse {
     Request,
     /// Length and head of the node's journal.
     Journal,
+    /// An act that the node itself is the author of.
+    Act,
 }
 
 impl SigningUse {
@@ -32,6 +34,7 @@ impl SigningUse {
             Self::Ceremony => b"outlast/ceremony/v1\0",
             Self::Request => b"outlast/entry-request/v1\0",
             Self::Journal => b"outlast/journal-head/v1\0",
+            Self::Act => b"outlast/act/node/v1\0",
         }
     }
 }

@@ -45,3 +45,7 @@ pub const REQUEST_LIFE_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
 pub const REQUEST_LIFE_MS_DEFAULT: u64 = 60 * 60 * 1000;
 /// Bytes of a name, a note or an idempotency key at most.
 pub const TEXT_BYTES_MAX: usize = 256;
+/// Longest life of an act that is neither an approval nor a restraint, milliseconds (366 days).
+pub const ACT_LIFE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
+/// How far ahead of a node's clock an act may be made, milliseconds.
+pub const ACT_AHEAD_MS_MAX: u64 = 60_000;
