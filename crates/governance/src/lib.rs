@@ -7,3 +7,4 @@
 pub mod approvals;
 pub mod charter;
 pub mod policy;
+pub mod standing;

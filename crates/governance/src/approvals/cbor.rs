@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn one_item_is_read_and_what_is_deep_lying_or_endless_is_refused() {
-        let check = |bytes: &[u8], good: bool| assert_eq!(skip_all(bytes).is_ok(), good, "{bytes:?}");
+        let check =
+            |bytes: &[u8], good: bool| assert_eq!(skip_all(bytes).is_ok(), good, "{bytes:?}");
         check(&[0x00], true);
         check(&[0xa1, 0x61, b'a', 0x82, 0x01, 0x20], true);
         check(&[0x19, 0x01, 0x00], true);

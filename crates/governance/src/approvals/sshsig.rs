@@ -118,10 +118,7 @@ impl<'a> SshKey<'a> {
         let kind = fields.string()?;
         let key = match kind {
             PLAIN => Self { point: array(fields.string()?)?, application: None },
-            TOUCH => Self {
-                point: array(fields.string()?)?,
-                application: Some(fields.string()?),
-            },
+            TOUCH => Self { point: array(fields.string()?)?, application: Some(fields.string()?) },
             other => return Err(SshError::Kind(printable(other))),
         };
         fields.finish()?;
@@ -148,7 +145,11 @@ impl SshSignature {
         if bytes.len() > BYTES_MAX {
             return Err(SshError::Format("too long"));
         }
-        if bytes.starts_with(MAGIC) { Self::read_blob(bytes) } else { Self::read_blob(&unarmor(bytes)?) }
+        if bytes.starts_with(MAGIC) {
+            Self::read_blob(bytes)
+        } else {
+            Self::read_blob(&unarmor(bytes)?)
+        }
     }
 
     fn read_blob(bytes: &[u8]) -> Result<Self, SshError> {

@@ -167,7 +167,11 @@ impl Known {
     }
 
     /// Credentials that may sign this act for its author. A restraint counts whichever version its author knew.
-    fn credentials(&self, signed: &SignedAct, person: &str) -> Result<Vec<&Credential>, ActRefusal> {
+    fn credentials(
+        &self,
+        signed: &SignedAct,
+        person: &str,
+    ) -> Result<Vec<&Credential>, ActRefusal> {
         let act = &signed.act;
         let versions: Vec<&Charter> = match (self.version(&act.charter), act.body.force()) {
             (_, Force::Restraining) => self.versions.values().collect(),

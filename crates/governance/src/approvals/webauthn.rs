@@ -137,21 +137,20 @@ impl Assertion<'_> {
     fn check_signature(&self, key: &PasskeyKey) -> Result<(), PasskeyError> {
         let hash = Sha256::digest(self.client_data);
         let signed = [self.authenticator_data, hash.as_slice()].concat();
-        let forged = |_| PasskeyError::Forged;
-        match key {
+        let fits = match key {
             PasskeyKey::Es256(point) => {
-                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(forged)?;
-                let signature =
-                    p256::ecdsa::Signature::from_der(self.signature).map_err(forged)?;
-                key.verify(&signed, &signature).map_err(forged)
+                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok();
+                let signature = p256::ecdsa::Signature::from_der(self.signature).ok();
+                key.zip(signature).is_some_and(|(key, made)| key.verify(&signed, &made).is_ok())
             }
             PasskeyKey::Ed25519(point) => {
-                let key = ed25519_dalek::VerifyingKey::from_bytes(point).map_err(forged)?;
-                let signature =
-                    ed25519_dalek::Signature::from_slice(self.signature).map_err(forged)?;
-                key.verify_strict(&signed, &signature).map_err(forged)
+                let key = ed25519_dalek::VerifyingKey::from_bytes(point).ok();
+                let signature = ed25519_dalek::Signature::from_slice(self.signature).ok();
+                key.zip(signature)
+                    .is_some_and(|(key, made)| key.verify_strict(&signed, &made).is_ok())
             }
-        }
+        };
+        if fits { Ok(()) } else { Err(PasskeyError::Forged) }
     }
 }
 
@@ -172,7 +171,8 @@ fn is_origin_of(origin: &str, domain: &str) -> bool {
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     // Whatever is no name of a host ends here: paths, user names, brackets, upper case.
     let is_name = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'.' | b'-');
-    let below = host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let below =
+        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let allowed = !plain || host == "localhost";
     !domain.is_empty() && is_port && host.bytes().all(is_name) && below && allowed
 }

@@ -66,7 +66,10 @@ fn an_assertion_with_one_defect_is_refused_for_it() {
     check(Draft::new(), "ok");
     check(Draft::new().edit("webauthn.get", "webauthn.create"), "passkey_type");
     check(Draft::new().edit(&URL_SAFE_NO_PAD.encode(CHALLENGE), "AAAA"), "passkey_challenge");
-    check(Draft::new().edit("\"crossOrigin\":false", "\"crossOrigin\":true"), "passkey_cross_origin");
+    check(
+        Draft::new().edit("\"crossOrigin\":false", "\"crossOrigin\":true"),
+        "passkey_cross_origin",
+    );
     let framed = Draft::new().edit("}", ",\"topOrigin\":\"https://a.example\"}");
     check(framed, "passkey_cross_origin");
     check(Draft::new().edit("}", ",\"other\":1}"), "ok");
@@ -142,8 +145,11 @@ fn judge(vector: &Value) -> [String; 3] {
     let code = |outcome: Result<(), PasskeyError>| {
         outcome.map_or_else(|error| error.code().to_owned(), |()| "ok".to_owned())
     };
-    let (authenticator_data, client_data, signature) =
-        (field(vector, "authenticator_data"), field(vector, "client_data"), field(vector, "signature"));
+    let (authenticator_data, client_data, signature) = (
+        field(vector, "authenticator_data"),
+        field(vector, "client_data"),
+        field(vector, "signature"),
+    );
     let assertion = Assertion {
         authenticator_data: &authenticator_data,
         client_data: &client_data,
@@ -178,8 +184,8 @@ fn credential_with_any_flags(
 
 #[test]
 fn the_test_vectors_of_the_specification_have_their_outcome() {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../vectors/acts/v1/passkeys-w3c.json");
+    let file =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vectors/acts/v1/passkeys-w3c.json");
     let mut vectors: Vec<Value> =
         serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let bless = std::env::var_os("OUTLAST_BLESS").is_some();
