@@ -42,11 +42,15 @@ pub(super) fn fault_of(credential: &Credential) -> Option<&'static str> {
         Credential::Passkey { key: PasskeyKey::Ed25519(key), .. } if !is_point(key) => {
             Some("no Ed25519 key")
         }
-        // Whether the point is on P-256 is for the verifier to see; the form is checked here.
-        Credential::Passkey { key: PasskeyKey::Es256([2 | 3, ..]), .. } => None,
-        Credential::Passkey { key: PasskeyKey::Es256(_), .. } => Some("no compressed P-256 key"),
+        Credential::Passkey { key: PasskeyKey::Es256(key), .. } if !is_p256(key) => {
+            Some("no compressed P-256 key")
+        }
         _ => None,
     }
+}
+
+fn is_p256(key: &[u8; 33]) -> bool {
+    p256::ecdsa::VerifyingKey::from_sec1_bytes(key).is_ok()
 }
 
 /// Lower-case labels with dots between them, or `localhost`.

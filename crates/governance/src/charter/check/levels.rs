@@ -17,11 +17,18 @@ pub(super) fn check(check: &Check<'_>, faults: &mut Vec<Fault>) {
     }
     for (index, level) in levels.iter().enumerate() {
         let place = format!("level[{index}]");
+        let before = faults.len();
         let parent = parent(check, index, level, &place, faults);
-        paths(level, parent, &place, faults);
-        one_level(check, level, parent, &place, faults);
+        // What follows from a wrong place in the tree is not told besides.
+        if faults.len() == before {
+            paths(level, parent, &place, faults);
+            recall(level, parent, &place, faults);
+        }
+        one_level(check, level, &place, faults);
     }
-    apart(levels, faults);
+    if !faults.iter().any(|fault| fault.code == Code::LevelOrder) {
+        apart(levels, faults);
+    }
     groups_are_owned_once(levels, faults);
     let rows = levels.iter().flat_map(|level| &level.rules).map(|rule| rule.name.as_str());
     let mut seen = std::collections::BTreeSet::new();
@@ -133,13 +140,7 @@ fn apart(levels: &[Level], faults: &mut Vec<Fault>) {
     }
 }
 
-fn one_level(
-    check: &Check<'_>,
-    level: &Level,
-    parent: Option<&Level>,
-    place: &str,
-    faults: &mut Vec<Fault>,
-) {
+fn one_level(check: &Check<'_>, level: &Level, place: &str, faults: &mut Vec<Fault>) {
     check.approvals(&format!("{place}.quorum"), &level.quorum, faults);
     if level.quorum.all.is_empty() {
         let what = format!("nobody is needed to change the registers of `{}`", level.id);
@@ -149,7 +150,6 @@ fn one_level(
     duration(format!("{place}.cool_off"), level.cool_off_ms, !check.live, faults);
     check.groups(&format!("{place}.groups"), &level.groups, faults);
     book(level, place, faults);
-    recall(level, parent, place, faults);
     let upper = has_children(&check.charter.levels, &level.id);
     for (index, rule) in level.rules.iter().enumerate() {
         let at = format!("{place}.rule[{index}]");

@@ -20,9 +20,10 @@ pub(super) fn check(check: &Check<'_>, faults: &mut Vec<Fault>) {
         operator(check, &format!("operator[{index}]"), one, faults);
     }
     nodes(check, faults);
-    threshold(check, faults);
-    owner(check, faults);
-    requirements(check, faults);
+    if threshold(check, faults) {
+        owner(check, faults);
+        requirements(check, faults);
+    }
 }
 
 fn operator(check: &Check<'_>, place: &str, operator: &Operator, faults: &mut Vec<Fault>) {
@@ -60,17 +61,20 @@ fn nodes(check: &Check<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-fn threshold(check: &Check<'_>, faults: &mut Vec<Fault>) {
+/// True when it is one, so that what follows from it can be told.
+fn threshold(check: &Check<'_>, faults: &mut Vec<Fault>) -> bool {
     let (n, t) = (check.charter.nodes(NodeRole::Regular).count(), check.charter.threshold);
     if t < 2 || usize::from(t) > n {
         let what = format!("{t} of {n} regular nodes sign together");
         let hint = "at least 2, at most as many as there are nodes with the role `regular`";
         faults.push(Fault::new(Code::Threshold, "threshold", what).hint(hint));
+        return false;
     }
     if n > SEATS_MAX {
         let what = format!("{n} regular nodes, at most {SEATS_MAX}");
         faults.push(Fault::new(Code::Threshold, "threshold", what));
     }
+    true
 }
 
 /// The owner counts as one with its related operators, and the charter must say in words what they may do.
