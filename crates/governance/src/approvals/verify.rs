@@ -128,6 +128,7 @@ impl Verified<SignedAct> {
 pub struct Known {
     vault: VaultId,
     birth: CharterId,
+    born_under: Charter,
     versions: BTreeMap<CharterId, Charter>,
     /// Credentials that acts of governors would put in the place of lost ones.
     offered: BTreeMap<String, BTreeSet<Credential>>,
@@ -137,7 +138,8 @@ impl Known {
     /// A vault with the version it was born under, which a ceremony settled.
     pub fn new(vault: VaultId, birth: Charter) -> Self {
         let id = birth.id();
-        Self { vault, birth: id, versions: BTreeMap::from([(id, birth)]), offered: BTreeMap::new() }
+        let versions = BTreeMap::from([(id, birth.clone())]);
+        Self { vault, birth: id, born_under: birth, versions, offered: BTreeMap::new() }
     }
     /// Another version. Being known gives it no force.
     pub fn add_version(&mut self, charter: Charter) {
@@ -156,6 +158,10 @@ impl Known {
     /// The version it was born under.
     pub fn birth(&self) -> CharterId {
         self.birth
+    }
+    /// That version itself.
+    pub fn born_under(&self) -> &Charter {
+        &self.born_under
     }
     /// A version by its id.
     pub fn version(&self, id: &CharterId) -> Option<&Charter> {

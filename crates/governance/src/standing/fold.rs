@@ -1,0 +1,356 @@
+//! The fold: acts in the order of their times, not of their arrival, each instant until nothing changes any more.
+//!
+//! An enabling question is answered when enough people asked for it and nothing took their voices back until its wait was
+//! over; a voice that falls away meanwhile starts the wait anew. What was answered stays answered. Restraints need one
+//! voice and no wait. Every loop is bounded by the number of acts.
+
+use super::count::{Supporters, met};
+use super::powers::weight;
+use super::question::{Proposal, Question, Subject};
+use super::set::{ActSet, Seen};
+use super::state::{State, add_supporter, lifts, person_of};
+use super::versions::Amendments;
+use crate::approvals::Known;
+use model::act::{Act, Body};
+use model::charter::{Approvals, Charter, Credential};
+use model::ids::ActId;
+use model::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) struct Fold<'a> {
+    pub(super) known: &'a Known,
+    pub(super) state: State,
+    pub(super) open: BTreeMap<Question, Proposal<'a>>,
+    pub(super) amendments: Amendments,
+    /// Instants at which a wait ends.
+    pub(super) due: BTreeSet<Timestamp>,
+    /// Questions that have acts and no answer.
+    waiting: BTreeSet<Question>,
+    /// Removals: what is not younger says nothing for what they removed.
+    removed: BTreeMap<Subject, Timestamp>,
+    freezes: BTreeMap<ActId, (String, String)>,
+}
+
+/// What is found of one question at one instant.
+struct Answer {
+    met: bool,
+    wait_ms: u64,
+    /// False where something besides voices and time is still missing.
+    free: bool,
+}
+
+impl<'a> Fold<'a> {
+    /// Everything up to and including `now`.
+    pub(super) fn run(known: &'a Known, acts: &'a ActSet, now: Timestamp) -> Self {
+        let mut fold = Self {
+            known,
+            state: State::new(known.birth()),
+            open: BTreeMap::new(),
+            amendments: Amendments::default(),
+            due: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            removed: BTreeMap::new(),
+            freezes: BTreeMap::new(),
+        };
+        let mut by_time: BTreeMap<Timestamp, Vec<&Seen>> = BTreeMap::new();
+        for seen in acts.rules().values().filter(|seen| seen.at <= now) {
+            by_time.entry(seen.at).or_default().push(seen);
+        }
+        loop {
+            let act = by_time.first_key_value().map(|(t, _)| *t);
+            let wait = fold.due.first().copied().filter(|t| *t <= now);
+            let Some(t) = act.into_iter().chain(wait).min() else { break };
+            fold.due.remove(&t);
+            for seen in by_time.remove(&t).into_iter().flatten() {
+                fold.take(seen);
+            }
+            fold.settle(t);
+        }
+        fold
+    }
+
+    /// The version in force.
+    pub(super) fn version(&self) -> &'a Charter {
+        let tip = self.state.path.last().and_then(|id| self.known.version(id));
+        tip.unwrap_or_else(|| self.known.born_under())
+    }
+
+    fn take(&mut self, seen: &'a Seen) {
+        let act = seen.act();
+        self.amendments.take(self.known, seen);
+        if let (Body::Freeze { level }, Some((person, _))) =
+            (&act.body, person_of(seen.act.signer()))
+        {
+            self.freezes.insert(seen.act.id(), (level.clone(), person.to_owned()));
+        }
+        for question in Question::of(seen.act.id(), act) {
+            let subject = question.subject().filter(|_| question.adds());
+            let removed = subject.and_then(|subject| self.removed.get(&subject));
+            if removed.is_some_and(|removed| act.created_at <= *removed) {
+                continue; // kept back until after the removal
+            }
+            let proposal = self.open.entry(question.clone()).or_default();
+            proposal.acts.push(seen);
+            if !proposal.done {
+                self.waiting.insert(question);
+            }
+        }
+    }
+
+    /// Answers what can be answered at `t`, again and again: one answer may make way for another.
+    fn settle(&mut self, t: Timestamp) {
+        let bound = self.waiting.len().saturating_mul(2).saturating_add(8);
+        for _ in 0..bound {
+            let mut changed = false;
+            let questions = self.waiting.clone();
+            for question in questions {
+                changed |= self.answer(&question, t);
+            }
+            let path = self.amendments.walk(self.known, &self.open);
+            if path != self.state.path {
+                let before = self.version();
+                let after = path.last().and_then(|id| self.known.version(id)).unwrap_or(before);
+                let decided = self.state.advance(path, before, after);
+                for subject in &decided {
+                    self.forget(subject);
+                }
+                changed = true;
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+
+    /// True when the question was answered just now.
+    fn answer(&mut self, question: &Question, t: Timestamp) -> bool {
+        let Some(proposal) = self.open.get(question).filter(|proposal| !proposal.done) else {
+            return false;
+        };
+        let Answer { met, wait_ms, free } = self.judge(question, proposal, t);
+        let since = if met { proposal.met_since.or(Some(t)) } else { None };
+        let ready = since.map(|since| since.saturating_add_ms(wait_ms));
+        let done = free && ready.is_some_and(|ready| ready <= t);
+        self.due.extend(ready.filter(|ready| *ready > t));
+        if let Some(proposal) = self.open.get_mut(question) {
+            proposal.met_since = since;
+            proposal.done = done;
+        }
+        if done {
+            self.waiting.remove(question);
+            self.apply(question, t);
+        }
+        done
+    }
+
+    fn judge(&self, question: &Question, proposal: &Proposal<'_>, t: Timestamp) -> Answer {
+        let version = self.version();
+        let at_once = |met: bool| Answer { met, wait_ms: 0, free: true };
+        match question {
+            Question::Revoke { person, .. } => at_once(self.is_revoked_by(proposal, person, t)),
+            Question::Remove { level, .. } | Question::Leave { level, .. } => {
+                at_once(self.is_restrained_by(proposal, level))
+            }
+            Question::Lift { freeze, level } => {
+                let wanted = self
+                    .freezes
+                    .get(freeze)
+                    .map(|(level, author)| self.state.level_of_author(version, level, author));
+                let high = wanted.is_some_and(|wanted| lifts(level, &wanted));
+                at_once(high && self.has_quorum(proposal, level, t))
+            }
+            Question::Replace { person, lost, new } => {
+                let voices = self.governors(proposal, t, Some(lost));
+                let met = self.may_replace(person, lost, new)
+                    && voices >= version.governors.replacement_quorum;
+                Answer { met, wait_ms: version.governors.replacement_ms, free: true }
+            }
+            Question::Add { level, .. } => self.judge_register(proposal, level, t, true),
+            Question::Join { level, group, person, until } => {
+                let own = version.level(level).is_some_and(|level| level.groups.contains(group));
+                let fits = own && version.person(person).is_some() && t < *until;
+                self.judge_register(proposal, level, t, fits)
+            }
+            Question::Amend { base, next } => {
+                let judged = self.amendments.judge(self, (base, next), proposal, t);
+                Answer { met: judged.met, wait_ms: judged.wait_ms, free: judged.settled }
+            }
+        }
+    }
+
+    /// The lost credential is his, and the new one is nobody else's and was not revoked while it waited.
+    fn may_replace(&self, person: &str, lost: &Credential, new: &Credential) -> bool {
+        let has = |person: &str, credential: &Credential| {
+            let listed = self.version().person(person);
+            let gained = self.state.gained.get(person);
+            listed.is_some_and(|listed| listed.credentials.contains(credential))
+                || gained.is_some_and(|gained| gained.contains(credential))
+        };
+        let mut others = self.version().people.iter().filter(|other| other.id != person);
+        let revoked = self.state.revoked.contains_key(&(person.to_owned(), new.clone()));
+        self.version().person(person).is_some()
+            && has(person, lost)
+            && !revoked
+            && !others.any(|other| has(&other.id, new))
+    }
+
+    fn judge_register(
+        &self,
+        proposal: &Proposal<'_>,
+        level: &str,
+        t: Timestamp,
+        fits: bool,
+    ) -> Answer {
+        let wait_ms = self.version().level(level).map_or(u64::MAX, |level| level.cool_off_ms);
+        Answer { met: fits && self.has_quorum(proposal, level, t), wait_ms, free: true }
+    }
+
+    /// The voice of an enabling act: listed, not expired, the credential good, the act not late when the voices sufficed.
+    pub(super) fn voice<'b>(
+        &self,
+        version: &Charter,
+        seen: &'b Seen,
+        since: Timestamp,
+        t: Timestamp,
+    ) -> Option<&'b str> {
+        let (person, credential) = person_of(seen.act.signer())?;
+        let listed = version.person(person)?;
+        let in_time = seen.at <= since && since < seen.act().expires_at;
+        let good = self.state.is_good(version, person, credential);
+        (in_time && t < listed.expires_at && good).then_some(person)
+    }
+
+    /// Weight of the governors who ask for something, those who sign with `lost` left out.
+    fn governors(&self, proposal: &Proposal<'_>, t: Timestamp, lost: Option<&Credential>) -> u32 {
+        let since = proposal.met_since.unwrap_or(t);
+        let version = self.version();
+        let other = |seen: &&&Seen| {
+            lost.is_none() || person_of(seen.act.signer()).map(|(_, own)| own) != lost
+        };
+        let acts = proposal.acts.iter().filter(other);
+        let people: BTreeSet<&str> =
+            acts.filter_map(|seen| self.voice(version, seen, since, t)).collect();
+        people.into_iter().map(|person| weight(version, person)).fold(0, u32::saturating_add)
+    }
+
+    /// The level's own quorum; where it has none, the governors'.
+    fn has_quorum(&self, proposal: &Proposal<'_>, level: &str, t: Timestamp) -> bool {
+        let version = self.version();
+        let Some(level) = version.level(level) else { return false };
+        if level.quorum.all.is_empty() {
+            return self.governors(proposal, t, None) >= version.governors.quorum;
+        }
+        met(&level.quorum, &self.supporters(&level.quorum, proposal, t), "", true).is_met()
+    }
+
+    fn supporters(
+        &self,
+        approvals: &Approvals,
+        proposal: &Proposal<'_>,
+        t: Timestamp,
+    ) -> Supporters {
+        let (version, groups) = (self.version(), State::named(approvals));
+        let since = proposal.met_since.unwrap_or(t);
+        let mut supporters = Supporters::new();
+        for seen in &proposal.acts {
+            if let Some(person) = self.voice(version, seen, since, t) {
+                let voice = (person, seen.act().charter);
+                let counting = self.state.counting_groups(self.known, version, &groups, voice, t);
+                add_supporter(&mut supporters, person, counting);
+            }
+        }
+        supporters
+    }
+
+    /// By the person himself or one governor; a governor's credential by others only with the replacement quorum. A
+    /// credential that was revoked earlier revokes nothing, or a thief could go on for ever.
+    fn is_revoked_by(&self, proposal: &Proposal<'_>, person: &str, t: Timestamp) -> bool {
+        let version = self.version();
+        let voices = proposal.acts.iter().filter_map(|seen| {
+            let (author, credential) = person_of(seen.act.signer())?;
+            let key = (author.to_owned(), credential.clone());
+            let earlier = self.state.revoked.get(&key).is_some_and(|since| *since < t);
+            version.person(author).filter(|_| !earlier).map(|_| author)
+        });
+        let voices: BTreeSet<&str> = voices.collect();
+        let others = voices.iter().filter(|author| **author != person);
+        let others = others.map(|author| weight(version, author)).fold(0, u32::saturating_add);
+        let wanted = match weight(version, person) {
+            0 => 1,
+            _ => version.governors.replacement_quorum.max(1),
+        };
+        voices.contains(person) || others >= wanted
+    }
+
+    fn is_restrained_by(&self, proposal: &Proposal<'_>, level: &str) -> bool {
+        let version = self.version();
+        proposal.acts.iter().any(|seen| {
+            let person = person_of(seen.act.signer()).map(|(person, _)| person);
+            person.is_some_and(|person| self.state.may_restrain(version, level, person, seen.at))
+        })
+    }
+
+    fn apply(&mut self, question: &Question, t: Timestamp) {
+        match question {
+            Question::Revoke { person, credential } => {
+                self.state.revoked.entry((person.clone(), credential.clone())).or_insert(t);
+            }
+            Question::Replace { person, lost, new } => {
+                self.state.revoked.entry((person.clone(), lost.clone())).or_insert(t);
+                self.state.gained.entry(person.clone()).or_default().insert(new.clone());
+            }
+            Question::Lift { freeze, .. } => {
+                self.state.lifted.insert(*freeze);
+            }
+            Question::Add { level, place, name } => {
+                let book = self.state.book.entry(level.clone()).or_default();
+                book.insert(place.clone(), Some(name.clone()));
+            }
+            Question::Remove { level, place, .. } => {
+                let book = self.state.book.entry(level.clone()).or_default();
+                book.insert(place.clone(), None);
+                self.remove(question, t);
+            }
+            Question::Join { group, person, until, .. } => {
+                let key = (group.clone(), person.clone());
+                for map in [&mut self.state.joined, &mut self.state.ever] {
+                    let end = map.entry(key.clone()).or_insert(*until);
+                    *end = (*end).max(*until);
+                }
+                self.state.left.remove(&key);
+            }
+            Question::Leave { group, person, .. } => {
+                let key = (group.clone(), person.clone());
+                self.state.joined.remove(&key);
+                self.state.left.insert(key);
+                self.remove(question, t);
+            }
+            Question::Amend { .. } => {} // the walk over versions reads what is done
+        }
+    }
+
+    /// A removal silences everything that was said for what it removed; saying it again takes new acts.
+    fn remove(&mut self, question: &Question, t: Timestamp) {
+        let acts = self.open.get(question).into_iter().flat_map(|proposal| &proposal.acts);
+        let said = acts.map(|seen| seen.act().created_at).min().unwrap_or(t).min(t);
+        if let Some(subject) = question.subject() {
+            self.forget(&subject);
+            let latest = self.removed.entry(subject).or_insert(said);
+            *latest = (*latest).max(said);
+        }
+    }
+
+    fn forget(&mut self, subject: &Subject) {
+        for (question, proposal) in &mut self.open {
+            if question.adds() && question.subject().as_ref() == Some(subject) {
+                *proposal = Proposal::default();
+                self.waiting.remove(question);
+            }
+        }
+    }
+}
+
+/// Lifetimes of two acts that overlap.
+pub(super) fn overlap(one: &Act, other: &Act) -> bool {
+    one.created_at < other.expires_at && other.created_at < one.expires_at
+}
