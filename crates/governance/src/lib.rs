@@ -8,3 +8,6 @@ pub mod approvals;
 pub mod charter;
 pub mod policy;
 pub mod standing;
+
+#[cfg(test)]
+mod fixture;
