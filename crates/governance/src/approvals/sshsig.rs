@@ -160,7 +160,9 @@ impl SshSignature {
         let key = fields.string()?.to_vec();
         SshKey::read(&key)?;
         let namespace = fields.string()?.to_vec();
-        fields.string()?; // reserved: a verifier ignores it, and it is not part of what this type keeps
+        if !fields.string()?.is_empty() {
+            return Err(SshError::Format("the reserved field is not empty"));
+        }
         let hash = match fields.string()? {
             b"sha256" => HashName::Sha256,
             b"sha512" => HashName::Sha512,

@@ -312,3 +312,6 @@ fn node_signed(
     }
     Ok(Verified { inner: signed.clone(), id, signer: Signer::Node(node) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! Relatedness is symmetric and transitive: whoever names whom, one chain of names makes one entity.
 
-use model::charter::{Charter, NodeRole, Operator};
+use model::charter::{Charter, NodePlace, NodeRole, Operator, SosRules};
+use model::ids::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An entity: ids of related operators; at least one.
@@ -59,19 +60,33 @@ pub fn fewest_entities(charter: &Charter, seats_wanted: usize) -> Option<usize> 
 /// Entities whose logs count: one log each, among SOS nodes, hot guardians and observers; a vault without rescue rules
 /// counts its regular nodes and observers.
 pub fn counting_logs(charter: &Charter) -> Vec<Entity<'_>> {
-    let cold: BTreeSet<_> = charter.sos.iter().flat_map(|sos| &sos.cold).collect();
-    let counts = |operator: &Operator| {
-        operator.nodes.iter().any(|place| match place.role {
-            NodeRole::Observer => true,
-            NodeRole::Regular => charter.sos.is_none(),
-            NodeRole::Sos => charter.sos.is_some(),
-            NodeRole::Guardian => charter.sos.is_some() && !cold.contains(&place.node),
-        })
-    };
+    let counts =
+        |operator: &Operator| operator.nodes.iter().any(|place| keeps_counting_log(charter, place));
     let with: BTreeMap<&str, bool> =
         charter.operators.iter().map(|one| (one.id.as_str(), counts(one))).collect();
     let all = entities(charter).into_iter();
     all.filter(|entity| entity.iter().any(|id| with.get(id) == Some(&true))).collect()
+}
+
+/// True when the log of this node may stand for its entity. Cold guardians keep none.
+fn keeps_counting_log(charter: &Charter, place: &NodePlace) -> bool {
+    let cold = |rules: &SosRules| rules.cold.contains(&place.node);
+    match place.role {
+        NodeRole::Observer => true,
+        NodeRole::Regular => charter.sos.is_none(),
+        NodeRole::Sos => charter.sos.is_some(),
+        NodeRole::Guardian => charter.sos.as_ref().is_some_and(|rules| !cold(rules)),
+    }
+}
+
+/// The one node of each counting entity whose acknowledgements are the entity's: its first in the charter's order.
+pub fn counting_nodes(charter: &Charter) -> BTreeSet<NodeId> {
+    let first = |entity: Entity<'_>| {
+        let own = charter.operators.iter().filter(|one| entity.contains(one.id.as_str()));
+        let mut places = own.flat_map(|operator| &operator.nodes);
+        places.find(|place| keeps_counting_log(charter, place)).map(|place| place.node)
+    };
+    counting_logs(charter).into_iter().filter_map(first).collect()
 }
 
 /// Acknowledgements that settle a question: q = ceil((n+f+1)/2).

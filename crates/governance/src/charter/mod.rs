@@ -25,7 +25,9 @@ mod template;
 pub use approvals::to_words as approvals_in_words;
 pub use check::check;
 pub use diff::{Difference, diff};
-pub use entities::{Entity, counting_logs, entities, fewest_entities, log_quorum, owner_entity};
+pub use entities::{
+    Entity, counting_logs, counting_nodes, entities, fewest_entities, log_quorum, owner_entity,
+};
 pub use fault::{Code, Fault, Position, Severity};
 pub use forms::{amount_text, date_text, duration_text};
 pub use requirements::{DIMENSIONS, meaning as dimension_in_words};

@@ -8,12 +8,12 @@
 
 use super::class::{Loosened, classify};
 use super::fold::{Fold, overlap};
-use super::logs::{counting_logs, log_quorum};
 use super::powers::weight;
 use super::question::{Proposal, Question};
 use super::set::Seen;
 use super::state::person_of;
 use crate::approvals::{Known, Signer};
+use crate::charter::{counting_nodes, log_quorum};
 use model::act::Body;
 use model::charter::Charter;
 use model::ids::{ActId, CharterId, NodeId};
@@ -139,7 +139,7 @@ impl Amendments {
     /// Logs of `base` that acknowledge `next` after `previous`.
     fn logs(&self, base: &Charter, previous: CharterId, next: CharterId) -> usize {
         let acks = self.acks.get(&(previous, next));
-        let counting = counting_logs(base);
+        let counting = counting_nodes(base);
         acks.map_or(0, |acks| acks.keys().filter(|node| counting.contains(node)).count())
     }
 
