@@ -1,6 +1,8 @@
 //! The command line. Doc comments are the help; `docs/cli.md` is their snapshot.
 
-use crate::commands::{address, bench, ceremony, clients, decode, demo, node, request, vault};
+use crate::commands::{
+    address, bench, ceremony, charter, clients, decode, demo, node, request, vault,
+};
 use std::path::PathBuf;
 
 /// Shared custody: several companies sign together for one set of addresses, none can sign alone
@@ -54,6 +56,9 @@ pub(crate) enum Command {
     /// Set up, run and look after your node
     #[command(subcommand)]
     Node(node::Command),
+    /// Write, check and sign the constitution of a vault
+    #[command(subcommand)]
+    Charter(charter::Command),
     /// Make a vault together with the other operators
     #[command(subcommand)]
     Ceremony(ceremony::Command),
@@ -148,6 +153,13 @@ mod tests {
         check("node init --dir d --operator X --chain https://x", false);
         check("node trust", false);
         check("node trust a.card b.card", true);
+        check("charter new --template solo-team --cards a.card --set vault=x", true);
+        check("charter new --template castle", false);
+        check("charter sign c.toml --ssh-key k --as anna", true);
+        check("charter sign c.toml --ssh-key k", false);
+        check("charter sign c.toml --ssh-key k --as anna --node-dir d", false);
+        check("charter sign c.toml", false);
+        check("charter diff a.toml", false);
         check("ceremony start --purpose test --name t", true);
         check("ceremony start --purpose fun --name t", false);
         check("address show --network evm:1 --path m/44/60/0/0/0", true);

@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod bench;
 pub(crate) mod ceremony;
+pub(crate) mod charter;
 pub(crate) mod clients;
 pub(crate) mod decode;
 pub(crate) mod demo;
@@ -19,6 +20,7 @@ use crate::error::CommandError;
 pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandError> {
     match command {
         Command::Node(command) => node::run(command, ctx),
+        Command::Charter(command) => charter::run(command, ctx),
         Command::Ceremony(command) => ceremony::run(command, ctx),
         Command::Vault(command) => vault::run(command, ctx),
         Command::Address(command) => address::run(command, ctx),

@@ -5,6 +5,7 @@
 //! delegation has ended is for the caller), and whether an address is one of its chain (`chains`).
 
 mod approvals;
+mod armor;
 mod check;
 mod credentials;
 mod diff;
@@ -23,6 +24,7 @@ mod sections_later;
 mod template;
 
 pub use approvals::to_words as approvals_in_words;
+pub use armor::{ARMOR_BYTES_MAX, ArmorError, from_armor, is_armored, to_armor};
 pub use check::check;
 pub use diff::{Difference, diff};
 pub use entities::{
