@@ -1,7 +1,5 @@
 //! Templates, filled with made-up cards and keys: they parse, hold, read back, and stay refused while a place is open.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod support;
 
 use governance::charter::{self, Code, Template};

@@ -2,7 +2,7 @@
 //! with canonical bytes and id, bad ones each named for its one defect with code, line and column. `OUTLAST_BLESS=1` writes
 //! what follows from the texts anew, for review.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -436,4 +436,15 @@ fn several_faults_are_told_at_once_in_the_order_of_the_text() {
     assert!(faults.is_sorted_by_key(|fault| fault.at));
     let near = faults.iter().find(|fault| fault.code == Code::UnknownKey).unwrap();
     assert_eq!(near.hint, "did you mean `country`?");
+}
+
+#[test]
+fn the_specification_names_every_code() {
+    let spec = read(&root().join("../../../docs/spec/charter.md"));
+    let missing: Vec<&str> = Code::ALL
+        .iter()
+        .map(|code| code.word())
+        .filter(|word| !spec.contains(&format!("`{word}`")))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
 }
