@@ -439,6 +439,23 @@ fn several_faults_are_told_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
+fn a_hostile_text_is_refused_quickly() {
+    let start = std::time::Instant::now();
+    for text in [
+        format!("a = {}", "[".repeat(200_000)),
+        format!("a = {}", "{a=".repeat(100_000)),
+        "x = 1\n".repeat(80_000),
+        (0..60_000).map(|n| format!("k{n}=1\n")).collect::<String>(),
+        "[[person]]\n".repeat(40_000),
+        base().replacen("\"m/86\"", &format!("{}\"m/86\"", "\"m/1\",".repeat(60_000)), 1),
+    ] {
+        let faults = charter::parse(&text).unwrap_err();
+        assert!(!faults.is_empty() && faults.len() <= 400, "{}", faults.len());
+    }
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}
+
+#[test]
 fn the_specification_names_every_code() {
     let spec = read(&root().join("../../../docs/spec/charter.md"));
     let missing: Vec<&str> = Code::ALL

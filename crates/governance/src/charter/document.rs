@@ -2,7 +2,7 @@
 //! reading goes on, so that one pass reports everything.
 
 use super::fault::{Code, Fault, Position, position};
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ops::Range;
 use model::limits::TEXT_BYTES_MAX;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,27 +10,40 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
+/// Faults that are told at once at most: each costs a walk over the text, and nobody reads more.
+pub(super) const FAULTS_MAX: usize = 200;
+
 /// What was found so far, and where every value stands.
 pub(super) struct Log<'t> {
     text: &'t str,
     faults: RefCell<Vec<Fault>>,
+    /// Whether anything refuses the charter, told or not.
+    refused: Cell<bool>,
     spans: RefCell<BTreeMap<String, Range<usize>>>,
 }
 
 impl<'t> Log<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, faults: RefCell::default(), spans: RefCell::default() }
+        Self {
+            text,
+            faults: RefCell::default(),
+            refused: Cell::new(false),
+            spans: RefCell::default(),
+        }
     }
     /// Notes a fault at a byte.
     pub(super) fn add(&self, fault: Fault, byte: usize) {
-        let at = Some(position(self.text, byte));
-        self.faults.borrow_mut().push(Fault { at, ..fault });
+        self.refused.set(self.refused.get() || fault.refuses());
+        if self.faults.borrow().len() < FAULTS_MAX {
+            let at = Some(position(self.text, byte));
+            self.faults.borrow_mut().push(Fault { at, ..fault });
+        }
     }
     fn saw(&self, place: &str, span: &Range<usize>) {
         self.spans.borrow_mut().insert(place.to_owned(), span.clone());
     }
     pub(super) fn is_clean(&self) -> bool {
-        !self.faults.borrow().iter().any(Fault::refuses)
+        !self.refused.get()
     }
     /// The faults in the order of the text.
     pub(super) fn into_faults(self) -> Vec<Fault> {
@@ -40,12 +53,16 @@ impl<'t> Log<'t> {
     }
     /// Takes over what another log of the same text found.
     pub(super) fn absorb(&self, other: Log<'_>) {
+        self.refused.set(self.refused.get() || other.refused.get());
         self.faults.borrow_mut().extend(other.faults.into_inner());
         self.spans.borrow_mut().extend(other.spans.into_inner());
     }
     /// Gives faults of a later check their places in the text: that of the value, or of the nearest part around it.
-    pub(super) fn locate(&self, faults: Vec<Fault>) {
-        for fault in faults {
+    pub(super) fn locate(&self, mut faults: Vec<Fault>) {
+        // Those that refuse come first, so that the bound never hides a refusal behind warnings.
+        faults.sort_by_key(|fault| fault.severity);
+        for fault in faults.into_iter().take(FAULTS_MAX) {
+            self.refused.set(self.refused.get() || fault.refuses());
             let at = self.place(&fault.place);
             self.faults.borrow_mut().push(Fault { at: Some(at), ..fault });
         }

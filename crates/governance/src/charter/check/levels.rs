@@ -7,6 +7,9 @@ use model::hd::DerivationPath;
 use model::intent::Network;
 use std::collections::BTreeMap;
 
+/// Paths of one level at most: one for each layout of wallets in use.
+const PATHS_MAX: usize = 16;
+
 pub(super) fn check(check: &Check<'_>, faults: &mut Vec<Fault>) {
     let levels = &check.charter.levels;
     assets(check, faults);
@@ -26,7 +29,8 @@ pub(super) fn check(check: &Check<'_>, faults: &mut Vec<Fault>) {
         }
         one_level(check, level, &place, faults);
     }
-    if !faults.iter().any(|fault| fault.code == Code::LevelOrder) {
+    let bounded = levels.iter().all(|level| level.paths.len() <= PATHS_MAX);
+    if bounded && !faults.iter().any(|fault| fault.code == Code::LevelOrder) {
         apart(levels, faults);
     }
     groups_are_owned_once(levels, faults);
@@ -85,9 +89,11 @@ fn parent<'c>(
 }
 
 fn paths(level: &Level, parent: Option<&Level>, place: &str, faults: &mut Vec<Fault>) {
-    if level.paths.is_empty() {
-        let at = format!("{place}.paths");
-        faults.push(Fault::new(Code::LevelPath, at, format!("`{}` has no path", level.id)));
+    if level.paths.is_empty() || level.paths.len() > PATHS_MAX {
+        let what = format!("`{}` has {} paths", level.id, level.paths.len());
+        let fault = Fault::new(Code::LevelPath, format!("{place}.paths"), what);
+        faults.push(fault.hint(format!("at least one, {PATHS_MAX} at most")));
+        return;
     }
     for (index, path) in level.paths.iter().enumerate() {
         let at = format!("{place}.paths[{index}]");

@@ -4,7 +4,7 @@ use super::{Check, dangling, doubled, duration, id};
 use crate::charter::fault::{Code, Fault};
 use crate::charter::forms::amount_text;
 use model::amount::Amount;
-use model::charter::{Asset, Effect, OperationClass, Recipients, Rule};
+use model::charter::{Asset, Effect, OperationClass, Part, Recipients, Rule};
 use std::collections::BTreeSet;
 
 pub(super) fn check(check: &Check<'_>, rule: &Rule, place: &str, faults: &mut Vec<Fault>) {
@@ -153,15 +153,17 @@ fn reachable(check: &Check<'_>, rule: &Rule, place: &str, faults: &mut Vec<Fault
     if rule.own_approval_counts {
         return;
     }
-    let group = |id: &str| check.groups.get(id).cloned().unwrap_or_default();
-    let askers: BTreeSet<&str> = rule.initiators.iter().flat_map(|id| group(id)).collect();
+    let group = |id: &str| check.groups.get(id);
+    let asking = rule.initiators.iter().filter_map(|id| group(id));
+    let askers: BTreeSet<&str> = asking.flatten().copied().collect();
+    let met = |asker: &str, part: &Part| {
+        let members = group(&part.group).map_or(0, |members| {
+            members.len().saturating_sub(usize::from(members.contains(asker)))
+        });
+        members >= usize::from(part.least)
+    };
     let stuck = askers.iter().find(|asker| {
-        rule.approvals.all.iter().any(|clause| {
-            !clause.iter().any(|part| {
-                let others = group(&part.group).iter().filter(|one| one != asker).count();
-                others >= usize::from(part.least)
-            })
-        })
+        rule.approvals.all.iter().any(|clause| !clause.iter().any(|part| met(asker, part)))
     });
     if let Some(asker) = stuck {
         let what = format!("what `{asker}` asks for can never get its approvals");
