@@ -239,4 +239,4 @@ fn unarmor(bytes: &[u8]) -> Result<Vec<u8>, SshError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -5,7 +5,7 @@
 
 use super::Standing;
 use super::powers::weight;
-use super::state::person_of;
+use super::state::{Voice, person_of};
 use crate::approvals::{ActRefusal, Verified, verify_act};
 use model::act::{Body, Change, Force, SignedAct};
 use model::ids::CharterId;
@@ -120,7 +120,7 @@ impl Standing {
         let of_level = |level: &str| {
             let Some(level) = version.level(level) else { return false };
             let groups = super::groups_of(level).into_iter().map(str::to_owned).collect();
-            let voice = (person, named);
+            let voice = Voice { person, named, spoken: self.now };
             let counting =
                 self.state.counting_groups(&self.known, version, &groups, voice, self.now);
             !counting.is_empty() || (level.quorum.all.is_empty() && governs)

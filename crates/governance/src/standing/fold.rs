@@ -8,7 +8,7 @@ use super::count::{Supporters, met};
 use super::powers::weight;
 use super::question::{Proposal, Question, Subject};
 use super::set::{ActSet, Seen};
-use super::state::{State, add_supporter, lifts, person_of};
+use super::state::{State, Voice, add_supporter, lifts, person_of};
 use super::versions::Amendments;
 use crate::approvals::Known;
 use model::act::{Act, Body};
@@ -122,7 +122,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// True when the question was answered just now.
+    /// True when the state changed.
     fn answer(&mut self, question: &Question, t: Timestamp) -> bool {
         let Some(proposal) = self.open.get(question).filter(|proposal| !proposal.done) else {
             return false;
@@ -136,11 +136,18 @@ impl<'a> Fold<'a> {
             proposal.met_since = since;
             proposal.done = done;
         }
+        let mut changed = done;
+        if let (true, Question::Replace { person, lost, .. }) = (met, question) {
+            // The lost one signs nothing from now on, the new one after the wait: the two do not overlap.
+            let key = (person.clone(), lost.clone());
+            changed |= !self.state.revoked.contains_key(&key);
+            self.state.revoked.entry(key).or_insert(t);
+        }
         if done {
             self.waiting.remove(question);
             self.apply(question, t);
         }
-        done
+        changed
     }
 
     fn judge(&self, question: &Question, proposal: &Proposal<'_>, t: Timestamp) -> Answer {
@@ -254,7 +261,7 @@ impl<'a> Fold<'a> {
         let mut supporters = Supporters::new();
         for seen in &proposal.acts {
             if let Some(person) = self.voice(version, seen, since, t) {
-                let voice = (person, seen.act().charter);
+                let voice = Voice { person, named: seen.act().charter, spoken: seen.at };
                 let counting = self.state.counting_groups(self.known, version, &groups, voice, t);
                 add_supporter(&mut supporters, person, counting);
             }
@@ -295,8 +302,7 @@ impl<'a> Fold<'a> {
             Question::Revoke { person, credential } => {
                 self.state.revoked.entry((person.clone(), credential.clone())).or_insert(t);
             }
-            Question::Replace { person, lost, new } => {
-                self.state.revoked.entry((person.clone(), lost.clone())).or_insert(t);
+            Question::Replace { person, new, .. } => {
                 self.state.gained.entry(person.clone()).or_default().insert(new.clone());
             }
             Question::Lift { freeze, .. } => {
@@ -313,10 +319,10 @@ impl<'a> Fold<'a> {
             }
             Question::Join { group, person, until, .. } => {
                 let key = (group.clone(), person.clone());
-                for map in [&mut self.state.joined, &mut self.state.ever] {
-                    let end = map.entry(key.clone()).or_insert(*until);
-                    *end = (*end).max(*until);
-                }
+                let end = self.state.joined.entry(key.clone()).or_insert(*until);
+                *end = (*end).max(*until);
+                let span = self.state.ever.entry(key.clone()).or_insert((t, *until));
+                span.1 = span.1.max(*until);
                 self.state.left.remove(&key);
             }
             Question::Leave { group, person, .. } => {

@@ -29,7 +29,7 @@ use model::charter::{Charter, Credential};
 use model::ids::{ActId, CharterId, RequestId, VaultId};
 use model::time::Timestamp;
 use powers::{groups_of, is_at_or_above};
-use state::{State, person_of};
+use state::{State, Voice, person_of};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A freeze that stands.
@@ -216,7 +216,7 @@ impl Standing {
         let good = self.is_current(person) && self.state.is_good(version, person, credential);
         let Some(level) = version.level(level).filter(|_| good) else { return BTreeSet::new() };
         let groups: BTreeSet<String> = groups_of(level).into_iter().map(str::to_owned).collect();
-        let voice = (person, seen.act().charter);
+        let voice = Voice { person, named: seen.act().charter, spoken: seen.at };
         self.state.counting_groups(&self.known, version, &groups, voice, self.now)
     }
 }

@@ -24,8 +24,8 @@ pub(super) struct State {
     pub(super) joined: BTreeMap<(String, String), Timestamp>,
     /// Members of the charter that a register removed.
     pub(super) left: BTreeSet<(String, String)>,
-    /// Everybody who ever joined by register, until when: they lose no restraint that they spoke meanwhile.
-    pub(super) ever: BTreeMap<(String, String), Timestamp>,
+    /// Everybody who ever joined by register, from when until when: they lose no restraint that they spoke meanwhile.
+    pub(super) ever: BTreeMap<(String, String), (Timestamp, Timestamp)>,
     /// Freezes that were lifted.
     pub(super) lifted: BTreeSet<ActId>,
 }
@@ -67,26 +67,34 @@ impl State {
         exists && (listed || self.joined.get(&key).is_some_and(|until| t < *until))
     }
 
-    /// Groups of a requirement for which a person counts: a member now, and a member under the version that he named.
+    /// Groups of a requirement for which a voice counts: a member now, and a member when he spoke, by the version that he
+    /// named or by register.
     pub(super) fn counting_groups(
         &self,
         known: &Known,
         version: &Charter,
         groups: &BTreeSet<String>,
-        (person, named): (&str, CharterId),
+        voice: Voice<'_>,
         t: Timestamp,
     ) -> BTreeSet<String> {
-        let Some(then) = known.version(&named).filter(|_| self.path.contains(&named)) else {
+        let Some(then) = known.version(&voice.named).filter(|_| self.path.contains(&voice.named))
+        else {
             return BTreeSet::new();
         };
         let was = |group: &str| {
-            let key = (group.to_owned(), person.to_owned());
-            let listed = then.group(group).is_some_and(|g| g.members.iter().any(|m| m == person));
-            listed || self.ever.contains_key(&key)
+            let mut members = then.group(group).into_iter().flat_map(|group| &group.members);
+            members.any(|member| member == voice.person)
+                || self.was_joined(group, voice.person, voice.spoken)
         };
         let counts =
-            |group: &&String| self.is_member(version, group, person, t) && was(group.as_str());
+            |group: &&String| self.is_member(version, group, voice.person, t) && was(group);
         groups.iter().filter(counts).cloned().collect()
+    }
+
+    /// True when the person was a member by register when he spoke.
+    fn was_joined(&self, group: &str, person: &str, spoken: Timestamp) -> bool {
+        let key = (group.to_owned(), person.to_owned());
+        self.ever.get(&key).is_some_and(|(from, until)| *from <= spoken && spoken < *until)
     }
 
     /// True when the person may freeze the level and reject its requests, with a word spoken at `spoken`.
@@ -99,14 +107,11 @@ impl State {
     ) -> bool {
         let levels = upwards(version, level);
         let mut groups = levels.iter().flat_map(|level| groups_of(level));
-        let joined = |group: &str| {
-            let until = self.ever.get(&(group.to_owned(), person.to_owned()));
-            until.is_some_and(|until| spoken < *until)
-        };
         let spoke_in_time = version.person(person).is_some_and(|p| spoken < p.expires_at);
         spoke_in_time
             && version.level(level).is_some()
-            && (restrainers(version, level).contains(person) || groups.any(joined))
+            && (restrainers(version, level).contains(person)
+                || groups.any(|group| self.was_joined(group, person, spoken)))
     }
 
     /// The deepest level at or above `level` of whose people the author is, else the root: its quorum lifts his freeze.
@@ -175,6 +180,14 @@ impl State {
     pub(super) fn named(approvals: &Approvals) -> BTreeSet<String> {
         approvals.all.iter().flatten().map(|part| part.group.clone()).collect()
     }
+}
+
+/// Who says something, under which version, and since when it counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Voice<'a> {
+    pub(super) person: &'a str,
+    pub(super) named: CharterId,
+    pub(super) spoken: Timestamp,
 }
 
 /// The person and credential of an act; `None` for nodes.

@@ -1,4 +1,4 @@
-//! A Python environment with web3.py.
+//! A Python environment with web3.py and python-fido2.
 
 use super::is_current;
 use crate::shell::{self, Failure, Workspace};

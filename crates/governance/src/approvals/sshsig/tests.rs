@@ -55,10 +55,10 @@ fn blobs_with_one_defect_are_refused() {
 }
 
 /// A fresh key pair's public blob and a function that signs with it; `None` without `ssh-keygen`.
-struct Keygen(tempfile::TempDir);
+pub(in crate::approvals) struct Keygen(tempfile::TempDir);
 
 impl Keygen {
-    fn new() -> Option<Self> {
+    pub(in crate::approvals) fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("key");
         let made = Command::new("ssh-keygen")
@@ -74,11 +74,16 @@ impl Keygen {
             }
         }
     }
-    fn blob(&self) -> Vec<u8> {
+    pub(in crate::approvals) fn blob(&self) -> Vec<u8> {
         let text = std::fs::read_to_string(self.0.path().join("key.pub")).unwrap();
         STANDARD.decode(text.split(' ').nth(1).unwrap()).unwrap()
     }
-    fn sign(&self, namespace: &str, hash: &str, message: &[u8]) -> Vec<u8> {
+    pub(in crate::approvals) fn sign(
+        &self,
+        namespace: &str,
+        hash: &str,
+        message: &[u8],
+    ) -> Vec<u8> {
         let file = self.0.path().join("message");
         std::fs::write(&file, message).unwrap();
         let _ = std::fs::remove_file(self.0.path().join("message.sig"));
@@ -92,6 +97,33 @@ impl Keygen {
         assert!(status.success());
         std::fs::read(self.0.path().join("message.sig")).unwrap()
     }
+}
+
+/// What OpenSSH says of a signature, given the key that it is told to expect.
+pub(in crate::approvals) fn openssh_accepts(
+    blob: &[u8],
+    namespace: &str,
+    message: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    Keygen::new()?;
+    let dir = tempfile::tempdir().unwrap();
+    let kind = Fields(blob).string().unwrap();
+    let line = format!("ann {} {}\n", String::from_utf8_lossy(kind), STANDARD.encode(blob));
+    std::fs::write(dir.path().join("allowed"), line).unwrap();
+    let armored = format!("{ARMOR_BEGIN}\n{}\n{ARMOR_END}\n", STANDARD.encode(signature));
+    std::fs::write(dir.path().join("signature"), armored).unwrap();
+    std::fs::write(dir.path().join("message"), message).unwrap();
+    let status = Command::new("ssh-keygen")
+        .args(["-q", "-Y", "verify", "-I", "ann", "-n", namespace, "-f"])
+        .arg(dir.path().join("allowed"))
+        .arg("-s")
+        .arg(dir.path().join("signature"))
+        .stdin(std::fs::File::open(dir.path().join("message")).unwrap())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    Some(status.unwrap().success())
 }
 
 #[test]

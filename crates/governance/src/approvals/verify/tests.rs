@@ -1,11 +1,12 @@
 //! Good acts of every kind of signature, and acts with one defect each; both are the vectors of `docs/spec/acts.md`.
 
 use super::*;
+use crate::approvals::sshsig::tests::{Keygen, openssh_accepts};
 use crate::fixture::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
-use model::act::{Act, Opinion};
+use model::act::{Act, Opinion, SSH_NAMESPACE};
 use model::charter::PasskeyKey;
 use model::ids::RequestId;
 use model::wire::Wire;
@@ -334,6 +335,41 @@ fn vectors_of_acts_are_taken_or_refused_for_their_one_defect() {
         assert_eq!(signed.to_bytes(), bytes);
         assert!(verify_act(&signed, &known).is_ok(), "{}", vector["name"]);
     }
+}
+
+#[test]
+fn openssh_says_of_the_vectors_what_we_say() {
+    let (_, _, second) = vault();
+    for touch in [None, Some(1)] {
+        let act = approve(second);
+        let ActSignature::Ssh(bytes) = ssh_signature(&act, SSH_NAMESPACE, touch) else {
+            unreachable!("an SSH signature")
+        };
+        let blob = ssh_blob(touch.is_some());
+        let verdict =
+            |message: &str| openssh_accepts(&blob, SSH_NAMESPACE, message.as_bytes(), &bytes);
+        let Some(good) = verdict(&act.id().to_string()) else { return };
+        assert!(good, "{touch:?}");
+        assert_eq!(verdict(&ActId([1; 32]).to_string()), Some(false));
+    }
+}
+
+#[test]
+fn an_act_that_ssh_keygen_signs_is_verified() {
+    let Some(keygen) = Keygen::new() else { return };
+    let mut birth = charter();
+    birth.people[3].credentials = vec![Credential::Ssh { blob: keygen.blob() }];
+    let known = Known::new(VAULT, birth);
+    let act = approve(known.birth());
+    let sign = |namespace: &str| {
+        let message = act.id().to_string();
+        let signature = ActSignature::Ssh(keygen.sign(namespace, "sha512", message.as_bytes()));
+        SignedAct { act: act.clone(), signature }
+    };
+    let verified = verify_act(&sign(SSH_NAMESPACE), &known).unwrap();
+    let bytes = verified.signed().to_bytes();
+    assert!(SignedAct::from_bytes(&bytes).is_ok_and(|read| verify_act(&read, &known).is_ok()));
+    assert_eq!(refusal(&sign("git"), &known).code(), "ssh_namespace");
 }
 
 #[test]

@@ -117,8 +117,14 @@ fn enabled(acts: &ActSet, standing: &Standing) -> BTreeSet<String> {
     found
 }
 
+fn short(acts: &[(u64, SignedAct)]) -> String {
+    acts.iter()
+        .map(|(at, a)| format!("\n{at} {} {:?} {:?}", a.act.created_at.0, a.act.author, a.act.body))
+        .collect()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn invariant_l4_order_repetition_and_splits_give_the_same_standing(
@@ -149,22 +155,22 @@ proptest! {
         let mut after = before.clone();
         let key = (restraint.1.act.id(), verified(&restraint.1, &KNOWN).signer().clone());
         let known_already = before.rules().contains_key(&key);
-        after.insert(verified(&restraint.1, &KNOWN), Timestamp(NOW));
-        let at = Timestamp(NOW + later);
+        after.insert(verified(&restraint.1, &KNOWN), Timestamp(NOW + 1));
+        let at = Timestamp(NOW + 1 + later);
         let standing = Standing::fold(&KNOWN, &before, at);
         let restrained = Standing::fold(&KNOWN, &after, at);
         let (open, left) = (enabled(&before, &standing), enabled(&after, &restrained));
         // A version that a restraint kept from coming into force is one that makes something easier.
         if standing.in_force_id() == restrained.in_force_id() {
-            prop_assert!(left.is_subset(&open), "{:?}", left.difference(&open));
+            prop_assert!(left.is_subset(&open), "DIFF {:?}\nACTS {}\nPLUS {}", left.difference(&open), short(&acts), short(std::slice::from_ref(&restraint)));
         } else {
             let (was, is) = (standing.in_force(), restrained.in_force());
-            prop_assert!(!classify(is, was).is_empty());
+            prop_assert!(!classify(is, was).is_empty(), "VERS {} {}\nACTS {}\nPLUS {}", was.version, is.version, short(&acts), short(std::slice::from_ref(&restraint)));
         }
         let freezes = |standing: &Standing| -> BTreeSet<ActId> {
             standing.freezes().keys().copied().collect()
         };
-        prop_assert!(freezes(&standing).is_subset(&freezes(&restrained)));
+        prop_assert!(freezes(&standing).is_subset(&freezes(&restrained)), "FREEZ\nACTS {}\nPLUS {}", short(&acts), short(std::slice::from_ref(&restraint)));
         prop_assert!(!known_already || standing == restrained);
     }
 
