@@ -48,14 +48,14 @@ codes! {
     /// A threshold that cannot be.
     Threshold = "threshold" "one seat must never sign alone, and no more than all can sign",
     /// The owner could sign alone.
-    OwnerHoldsThreshold = "owner_holds_threshold" "the owner with related operators could sign alone",
+    OwnerHoldsThreshold = "owner_holds_threshold" "owner and related operators could sign alone",
     /// The owner could stop signing.
     OwnerMayStop = "owner_may_stop_signing"
         "the owner with related operators could stop signing for good",
     /// Too few entities would sign.
     RequirementBroken = "requirement_broken" "the charter breaks its own requirement",
     /// A requirement is not there.
-    RequirementMissing = "requirement_missing" "a requirement is switched off by name, not by silence",
+    RequirementMissing = "requirement_missing" "requirements are switched off by name only",
     /// A quorum that nobody can meet.
     QuorumUnreachable = "quorum_unreachable" "what nobody can meet blocks for good",
     /// A quorum that one person meets.
@@ -75,7 +75,7 @@ codes! {
     /// A path outside its parent's, or in two levels.
     LevelPath = "level_path" "a path belongs to one level, and a child's lies within its parent's",
     /// An upper level that permits.
-    LevelAllows = "level_allows" "upper levels only forbid, so that a child never loosens its parent",
+    LevelAllows = "level_allows" "upper levels only forbid: a child never loosens its parent",
     /// Two levels with one group.
     SharedGroup = "shared_group" "one quorum changes a level's group, not two",
     /// A recall elsewhere than to the parent.

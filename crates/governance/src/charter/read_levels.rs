@@ -68,11 +68,9 @@ fn rule(mut table: Table<'_>, table_of_assets: &[Asset]) -> Rule {
         _ => None,
     };
     let needs_amount = permits && operations.iter().any(|class| moves_value(*class));
-    let amount_max =
-        match if needs_amount { table.need("amount_max") } else { table.take("amount_max") } {
-            Some(value) if !(value.is_text() && value.text() == Some(ANY)) => amount(&value, asset),
-            _ => None,
-        };
+    let most = if needs_amount { table.need("amount_max") } else { table.take("amount_max") };
+    let most = most.filter(|value| !(value.is_text() && value.text() == Some(ANY)));
+    let amount_max = most.and_then(|value| amount(&value, asset));
     let limits = table.tables("limits").into_iter().filter_map(|row| limit(row, asset)).collect();
     let calls = permits && operations.contains(&OperationClass::ContractCall);
     let recipients = if permits || table.has("recipients") {

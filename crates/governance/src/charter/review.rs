@@ -210,7 +210,7 @@ fn class(class: OperationClass) -> &'static str {
 fn rule(charter: &Charter, rule: &Rule) -> String {
     let what: Vec<&str> = rule.operations.iter().map(|one| class(*one)).collect();
     let what = what.join(", ");
-    let conditions = conditions(charter, rule);
+    let conditions = conditions(rule);
     let asset = match rule.assets.as_slice() {
         [one] => charter.asset(one),
         _ => None,
@@ -251,7 +251,7 @@ fn people(rule: &Rule) -> String {
     }
 }
 
-fn conditions(charter: &Charter, rule: &Rule) -> String {
+fn conditions(rule: &Rule) -> String {
     let mut text = String::new();
     if !rule.assets.is_empty() {
         text.push_str(&format!(" in {}", rule.assets.join(", ")));
@@ -276,7 +276,6 @@ fn conditions(charter: &Charter, rule: &Rule) -> String {
     if let Some(hours) = &rule.hours {
         text.push_str(&format!(" during {} UTC", hours_text(hours)));
     }
-    let _ = charter;
     text
 }
 

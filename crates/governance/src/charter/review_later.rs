@@ -14,8 +14,8 @@ pub(super) fn lines(charter: &Charter) -> Vec<String> {
         None => lines.push("Backups: none are described.".to_owned()),
         Some(backups) => {
             lines.push(format!(
-                "Backups (NOT WORKING YET in this version): {} stores, {} must acknowledge; {} keys \
-                 outside the nodes.",
+                "Backups (NOT WORKING YET in this version): {} stores, {} must acknowledge; {} \
+                 keys outside the nodes.",
                 backups.stores.len(),
                 backups.acks,
                 backups.recovery_keys.len()
@@ -85,8 +85,8 @@ fn rescue(charter: &Charter, sos: &SosRules) -> Vec<String> {
         ));
     }
     lines.push(format!(
-        "  Assets then rest in a lock-up; {} of {} governors' own keys take part in taking them back, \
-         and after {} they go to the successor vault.",
+        "  Assets then rest in a lock-up; {} of {} governors' own keys take part in taking them \
+         back, and after {} they go to the successor vault.",
         sos.lock_up.governor_quorum,
         sos.lock_up.governor_keys.len(),
         duration_text(sos.lock_up.unlock_after_ms)

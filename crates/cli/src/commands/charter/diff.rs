@@ -24,12 +24,11 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     let (new, _, _) = file::load_holding(&args.new, now)?;
     let differences = charter::diff(&old, &new);
     let follows = new.previous == Some(old.id());
-    let one = |one: &Difference| serde_json::json!({"item": one.item, "key": one.key, "old": one.old, "new": one.new});
     let value = serde_json::json!({
         "old": old.id(),
         "new": new.id(),
         "follows": follows,
-        "differences": differences.iter().map(one).collect::<Vec<_>>(),
+        "differences": differences.iter().map(json).collect::<Vec<_>>(),
     });
     let mut lines: Vec<String> = differences.iter().map(ToString::to_string).collect();
     if differences.is_empty() {
@@ -41,4 +40,8 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
         ));
     }
     ctx.say(&value, &lines.join("\n"))
+}
+
+fn json(one: &Difference) -> serde_json::Value {
+    serde_json::json!({"item": one.item, "key": one.key, "old": one.old, "new": one.new})
 }

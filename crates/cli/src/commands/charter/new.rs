@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{CommandError, io};
-use governance::charter::{Filled, Template};
+use governance::charter::{Filled, Question, Template};
 use model::card::NodeCard;
 use model::time::Timestamp;
 use std::collections::BTreeMap;
@@ -103,17 +103,20 @@ fn tell(filled: &Filled, out: Option<&Path>, ctx: &Context) -> Result<(), Comman
 
 fn questions(template: Template, ctx: &Context) -> Result<(), CommandError> {
     let all = template.questions();
-    let json = |one: &governance::charter::Question| serde_json::json!({"key": one.key, "question": one.text, "default": one.default});
     let value = serde_json::json!({
         "template": template.word(), "cards": template.cards(),
         "questions": all.iter().map(json).collect::<Vec<_>>(),
     });
-    let line = |one: &governance::charter::Question| match &one.default {
+    let line = |one: &Question| match &one.default {
         None => format!("{}  {}", one.key, one.text),
         Some(default) => format!("{}  {} [{default}]", one.key, one.text),
     };
     let lines: Vec<String> = all.iter().map(line).collect();
     ctx.say(&value, &format!("{} node cards, and:\n{}", template.cards(), lines.join("\n")))
+}
+
+fn json(one: &Question) -> serde_json::Value {
+    serde_json::json!({"key": one.key, "question": one.text, "default": one.default})
 }
 
 fn ask(

@@ -125,17 +125,23 @@ impl Standing {
     }
     /// For programs.
     pub(super) fn json(&self) -> serde_json::Value {
-        let governor = |(person, weight, signed): &(String, u32, bool)| serde_json::json!({"person": person, "weight": weight, "signed": signed});
-        let node = |(operator, node, signed): &(String, NodeId, bool)| serde_json::json!({"operator": operator, "node": node, "signed": signed});
         let refused = |(who, why): &(String, String)| serde_json::json!({"who": who, "why": why});
         serde_json::json!({
             "complete": self.complete(),
             "weight": self.weight(),
             "quorum": self.quorum,
-            "governors": self.governors.iter().map(governor).collect::<Vec<_>>(),
-            "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
+            "governors": self.governors.iter().map(governor_json).collect::<Vec<_>>(),
+            "nodes": self.nodes.iter().map(node_json).collect::<Vec<_>>(),
             "refused": self.refused.iter().map(refused).collect::<Vec<_>>(),
             "unchecked": self.unchecked,
         })
     }
+}
+
+fn governor_json((person, weight, signed): &(String, u32, bool)) -> serde_json::Value {
+    serde_json::json!({"person": person, "weight": weight, "signed": signed})
+}
+
+fn node_json((operator, node, signed): &(String, NodeId, bool)) -> serde_json::Value {
+    serde_json::json!({"operator": operator, "node": node, "signed": signed})
 }
