@@ -72,7 +72,7 @@ fn edits() -> impl Strategy<Value = Edits> {
         approvals(),
         hours(),
         1..253_402_300_799_999u64,
-        1..1000u32,
+        2..1000u32,
         prop::collection::btree_set(any::<[u8; 4]>(), 1..5),
     );
     (one, other).prop_map(
