@@ -49,3 +49,5 @@ pub const TEXT_BYTES_MAX: usize = 256;
 pub const ACT_LIFE_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 /// How far ahead of a node's clock an act may be made, milliseconds.
 pub const ACT_AHEAD_MS_MAX: u64 = 60_000;
+/// Freezes that one act lifts at most.
+pub const LIFTS_MAX: usize = 64;

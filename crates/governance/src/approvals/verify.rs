@@ -11,6 +11,7 @@ use model::charter::{Charter, Credential, SignedCharter};
 use model::ids::{ActId, CharterId, NodeId, VaultId};
 use model::limits;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Why an act does not enter the set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +58,12 @@ pub enum ActRefusal {
         /// The act's word.
         word: &'static str,
     },
+    /// Lifts more freezes than one act may.
+    #[error("{found} freezes in one act, at most {}", limits::LIFTS_MAX)]
+    TooMany {
+        /// Freezes found.
+        found: usize,
+    },
     /// Ends before it begins, or lives longer than its kind may.
     #[error("a life of {found_ms} ms; at most {bound_ms} ms for `{word}`, and more than none")]
     Life {
@@ -81,6 +88,7 @@ impl ActRefusal {
             Self::SignatureKind { .. } => "signature_kind",
             Self::Signature(error) => error.code(),
             Self::NotTheirs { .. } => "not_theirs",
+            Self::TooMany { .. } => "too_many",
             Self::Life { .. } => "life",
         }
     }
@@ -128,8 +136,8 @@ impl Verified<SignedAct> {
 pub struct Known {
     vault: VaultId,
     birth: CharterId,
-    born_under: Charter,
-    versions: BTreeMap<CharterId, Charter>,
+    born_under: Arc<Charter>,
+    versions: BTreeMap<CharterId, Arc<Charter>>,
     /// Credentials that acts of governors would put in the place of lost ones.
     offered: BTreeMap<String, BTreeSet<Credential>>,
 }
@@ -138,12 +146,13 @@ impl Known {
     /// A vault with the version it was born under, which a ceremony settled.
     pub fn new(vault: VaultId, birth: Charter) -> Self {
         let id = birth.id();
+        let birth = Arc::new(birth);
         let versions = BTreeMap::from([(id, birth.clone())]);
         Self { vault, birth: id, born_under: birth, versions, offered: BTreeMap::new() }
     }
     /// Another version. Being known gives it no force.
     pub fn add_version(&mut self, charter: Charter) {
-        self.versions.insert(charter.id(), charter);
+        self.versions.insert(charter.id(), Arc::new(charter));
     }
     /// Takes note of a credential that a verified act offers, so that acts which it signs can be verified.
     pub fn add_act(&mut self, act: &Verified<SignedAct>) {
@@ -165,11 +174,7 @@ impl Known {
     }
     /// A version by its id.
     pub fn version(&self, id: &CharterId) -> Option<&Charter> {
-        self.versions.get(id)
-    }
-    /// All versions.
-    pub fn versions(&self) -> &BTreeMap<CharterId, Charter> {
-        &self.versions
+        self.versions.get(id).map(Arc::as_ref)
     }
 
     /// Credentials that may sign this act for its author. A restraint counts whichever version its author knew.
@@ -180,7 +185,7 @@ impl Known {
     ) -> Result<Vec<&Credential>, ActRefusal> {
         let act = &signed.act;
         let versions: Vec<&Charter> = match (self.version(&act.charter), act.body.force()) {
-            (_, Force::Restraining) => self.versions.values().collect(),
+            (_, Force::Restraining) => self.versions.values().map(Arc::as_ref).collect(),
             (Some(version), _) => vec![version],
             (None, _) => return Err(ActRefusal::UnknownVersion(act.charter)),
         };
@@ -202,13 +207,18 @@ fn life_ms_max(body: &Body) -> u64 {
     }
 }
 
-fn check_life(signed: &SignedAct) -> Result<(), ActRefusal> {
+fn check_bounds(signed: &SignedAct) -> Result<(), ActRefusal> {
     let (act, bound_ms) = (&signed.act, life_ms_max(&signed.act.body));
     let found_ms = act.expires_at.ms_since(act.created_at);
     if found_ms == 0 || found_ms > bound_ms {
         return Err(ActRefusal::Life { found_ms, bound_ms, word: act.body.word() });
     }
-    Ok(())
+    match &act.body {
+        Body::Unfreeze { lifts, .. } if lifts.len() > limits::LIFTS_MAX => {
+            Err(ActRefusal::TooMany { found: lifts.len() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks an act of a living vault.
@@ -217,7 +227,7 @@ pub fn verify_act(signed: &SignedAct, known: &Known) -> Result<Verified<SignedAc
     if act.vault != known.vault {
         return Err(ActRefusal::WrongVault { found: act.vault, wanted: known.vault });
     }
-    check_life(signed)?;
+    check_bounds(signed)?;
     let of_nodes = matches!(act.body, Body::Reserve { .. } | Body::Acknowledge { .. });
     let word = act.body.word();
     match &act.author {
@@ -243,7 +253,7 @@ pub fn verify_birth(charter: &SignedCharter) -> Result<Vec<Verified<SignedAct>>,
         if act.charter != id || act.body != (Body::Amend { next: id }) {
             return Err(ActRefusal::UnknownVersion(act.charter));
         }
-        check_life(signed)?;
+        check_bounds(signed)?;
         match &act.author {
             Author::Person(person) => {
                 let listed = version.person(person);

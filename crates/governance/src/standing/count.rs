@@ -213,7 +213,7 @@ mod tests {
     fn a_clause_without_parts_and_a_requirement_with_too_many_ways_are_never_met() {
         let empty = Approvals { all: vec![Vec::new()] };
         assert!(!met(&empty, &people("x:a"), "", false).is_met());
-        let wide = vec!["1 a | 1 a | 1 a | 1 a | 1 a | 1 a | 1 a | 1 a"; 5].join(" & ");
+        let wide = ["1 a | 1 a | 1 a | 1 a | 1 a | 1 a | 1 a | 1 a"; 5].join(" & ");
         let many = people("a:a b:a c:a d:a e:a f:a");
         assert!(!met(&parse(&wide), &many, "", false).is_met());
     }

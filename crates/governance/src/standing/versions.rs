@@ -64,12 +64,15 @@ pub(super) struct Judged {
     pub(super) weight: u32,
 }
 
+/// One governor's acts, each with the version that it is for.
+type Votes = Vec<(CharterId, ActId)>;
+
 #[derive(Debug, Default)]
 pub(super) struct Amendments {
     /// Acknowledgements: after which version, for which, by which node.
     acks: BTreeMap<(CharterId, CharterId), BTreeMap<NodeId, ActId>>,
     /// Votes of governors: which version follows which, under which base, by whose acts.
-    votes: BTreeMap<(CharterId, CharterId), BTreeMap<String, Vec<(CharterId, ActId)>>>,
+    votes: BTreeMap<(CharterId, CharterId), BTreeMap<String, Votes>>,
     pub(super) two_faced: BTreeSet<TwoFaced>,
     /// Governors proven two-faced, by base.
     excluded: BTreeSet<(CharterId, String)>,

@@ -293,6 +293,16 @@ fn bad(first: CharterId, second: CharterId) -> Vec<(&'static str, SignedAct)> {
                 |act| ActSignature::Node(node(1).sign(SigningUse::Request, act.id().as_bytes())),
             ),
         ),
+        (
+            "an unfreeze of more freezes than one act may lift",
+            by(
+                "tim",
+                1,
+                second,
+                1_000,
+                Body::Unfreeze { level: "treasury".into(), lifts: vec![ActId([1; 32]); 65] },
+            ),
+        ),
         ("an approval by a node", by_node(1, second, 1_000, Body::Approve(opinion()))),
         (
             "an acknowledgement by a person",

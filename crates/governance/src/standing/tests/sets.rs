@@ -117,14 +117,22 @@ fn enabled(acts: &ActSet, standing: &Standing) -> BTreeSet<String> {
     found
 }
 
-fn short(acts: &[(u64, SignedAct)]) -> String {
-    acts.iter()
-        .map(|(at, a)| format!("\n{at} {} {:?} {:?}", a.act.created_at.0, a.act.author, a.act.body))
-        .collect()
+/// A counterexample that can be read.
+fn short(acts: &[(u64, SignedAct)], restraint: &SignedAct) -> String {
+    let line = |(at, signed): &(u64, SignedAct)| {
+        let act = &signed.act;
+        format!("\n{at} {} {:?} {:?}", act.created_at.0, act.author, act.body)
+    };
+    let acts: String = acts.iter().map(line).collect();
+    format!("{acts}\nand {:?} {:?}", restraint.act.author, restraint.act.body)
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn invariant_l4_order_repetition_and_splits_give_the_same_standing(
@@ -160,17 +168,18 @@ proptest! {
         let standing = Standing::fold(&KNOWN, &before, at);
         let restrained = Standing::fold(&KNOWN, &after, at);
         let (open, left) = (enabled(&before, &standing), enabled(&after, &restrained));
+        let case = short(&acts, &restraint.1);
         // A version that a restraint kept from coming into force is one that makes something easier.
         if standing.in_force_id() == restrained.in_force_id() {
-            prop_assert!(left.is_subset(&open), "DIFF {:?}\nACTS {}\nPLUS {}", left.difference(&open), short(&acts), short(std::slice::from_ref(&restraint)));
+            prop_assert!(left.is_subset(&open), "{:?} {case}", left.difference(&open));
         } else {
             let (was, is) = (standing.in_force(), restrained.in_force());
-            prop_assert!(!classify(is, was).is_empty(), "VERS {} {}\nACTS {}\nPLUS {}", was.version, is.version, short(&acts), short(std::slice::from_ref(&restraint)));
+            prop_assert!(!classify(is, was).is_empty(), "{case}");
         }
         let freezes = |standing: &Standing| -> BTreeSet<ActId> {
             standing.freezes().keys().copied().collect()
         };
-        prop_assert!(freezes(&standing).is_subset(&freezes(&restrained)), "FREEZ\nACTS {}\nPLUS {}", short(&acts), short(std::slice::from_ref(&restraint)));
+        prop_assert!(freezes(&standing).is_subset(&freezes(&restrained)), "{case}");
         prop_assert!(!known_already || standing == restrained);
     }
 
