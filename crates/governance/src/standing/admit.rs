@@ -46,8 +46,8 @@ pub enum Standstill {
     /// The delegation is over.
     #[error("the delegation of `{0}` is over")]
     PersonExpired(String),
-    /// The credential was revoked, replaced or taken from the charter.
-    #[error("the credential of `{0}` signs nothing any more")]
+    /// The credential was revoked, replaced or taken from the charter, or is not his yet.
+    #[error("the credential of `{0}` signs nothing now")]
     Revoked(String),
     /// Not among the people who may say this there.
     #[error("`{person}` may not say `{word}` there")]
@@ -104,6 +104,9 @@ impl Standing {
             return Err(Standstill::NotInForce { named: act.charter });
         }
         if !restrains && !self.state.is_good(self.in_force(), person, credential) {
+            return Err(Standstill::Revoked(person.to_owned()));
+        }
+        if restrains && !self.state.is_his(&self.known, person, credential) {
             return Err(Standstill::Revoked(person.to_owned()));
         }
         if self.has_role(person, act.charter, &act.body) {

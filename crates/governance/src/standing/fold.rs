@@ -106,7 +106,7 @@ impl<'a> Fold<'a> {
             for question in questions {
                 changed |= self.answer(&question, t);
             }
-            let path = self.amendments.walk(self.known, &self.open);
+            let path = self.amendments.walk(self.known, &self.state, &self.open);
             if path != self.state.path {
                 let before = self.version();
                 let after = path.last().and_then(|id| self.known.version(id)).unwrap_or(before);
@@ -277,7 +277,8 @@ impl<'a> Fold<'a> {
             let (author, credential) = person_of(seen.act.signer())?;
             let key = (author.to_owned(), credential.clone());
             let earlier = self.state.revoked.get(&key).is_some_and(|since| *since < t);
-            version.person(author).filter(|_| !earlier).map(|_| author)
+            let his = self.state.is_his(self.known, author, credential);
+            version.person(author).filter(|_| his && !earlier).map(|_| author)
         });
         let voices: BTreeSet<&str> = voices.collect();
         let others = voices.iter().filter(|author| **author != person);
@@ -292,7 +293,7 @@ impl<'a> Fold<'a> {
     fn is_restrained_by(&self, proposal: &Proposal<'_>, level: &str) -> bool {
         let version = self.version();
         proposal.acts.iter().any(|seen| {
-            let person = person_of(seen.act.signer()).map(|(person, _)| person);
+            let person = self.state.restrainer(self.known, seen.act.signer());
             person.is_some_and(|person| self.state.may_restrain(version, level, person, seen.at))
         })
     }

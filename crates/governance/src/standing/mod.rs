@@ -94,7 +94,7 @@ impl Standing {
         let freeze = |seen: &Seen| {
             let act = seen.act();
             let Body::Freeze { level } = &act.body else { return None };
-            let (person, _) = person_of(seen.act.signer())?;
+            let person = self.state.restrainer(&self.known, seen.act.signer())?;
             let stands = seen.at <= self.now
                 && self.now < act.expires_at
                 && !self.state.lifted.contains(&seen.act.id())
@@ -181,7 +181,9 @@ impl Standing {
             match &seen.act().body {
                 Body::Reject(opinion) => {
                     let level = &opinion.level;
-                    if self.state.may_restrain(self.in_force(), level, person, seen.at) {
+                    if self.state.is_his(&self.known, person, credential)
+                        && self.state.may_restrain(self.in_force(), level, person, seen.at)
+                    {
                         let people = opinions.rejections.entry(level.clone()).or_default();
                         people.insert(person.to_owned());
                     }

@@ -52,6 +52,15 @@ impl State {
         (listed || gained) && !self.revoked.contains_key(&key)
     }
 
+    /// True when the credential is or was the person's: listed by a version that is or was in force, or in the place of a
+    /// lost one. Being offered, or listed by a version that somebody proposed, makes it nobody's.
+    pub(super) fn is_his(&self, known: &Known, person: &str, credential: &Credential) -> bool {
+        let versions = self.path.iter().filter_map(|id| known.version(id));
+        let mut listed = versions.filter_map(|version| version.person(person));
+        listed.any(|listed| listed.credentials.contains(credential))
+            || self.gained.get(person).is_some_and(|gained| gained.contains(credential))
+    }
+
     /// True when the person is a member of the group at `t`, under `version` and the registers.
     pub(super) fn is_member(
         &self,
@@ -188,6 +197,14 @@ pub(super) struct Voice<'a> {
     pub(super) person: &'a str,
     pub(super) named: CharterId,
     pub(super) spoken: Timestamp,
+}
+
+impl State {
+    /// The person whose own credential signed, whatever became of it since.
+    pub(super) fn restrainer<'b>(&self, known: &Known, signer: &'b Signer) -> Option<&'b str> {
+        let (person, credential) = person_of(signer)?;
+        self.is_his(known, person, credential).then_some(person)
+    }
 }
 
 /// The person and credential of an act; `None` for nodes.

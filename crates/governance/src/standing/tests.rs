@@ -217,6 +217,55 @@ fn a_lost_credential_is_replaced_by_a_quorum_after_its_delay_unless_its_owner_sa
 }
 
 #[test]
+fn a_credential_that_was_only_offered_or_proposed_says_nothing() {
+    let first = charter();
+    // Anybody may propose a version, and a single governor may ask for a replacement: neither makes a key somebody's.
+    let proposed = amended(&first, |charter| {
+        charter.people[1].credentials.push(credential("gus", 7));
+        charter.people[2].credentials.push(credential("gwen", 7));
+        charter.levels[1].rules[0].wait_ms += 1;
+    });
+    let tighter = amended(&first, |charter| charter.levels[1].rules[0].wait_ms += 1);
+    let mut known = known(&[&proposed, &tighter]);
+    let birth = known.birth();
+    let offer = |person: &str| {
+        let (lost, new) = (credential(person, 1), credential(person, 8));
+        by("gil", 1, birth, 1, Body::Replace { person: person.into(), lost, new })
+    };
+    for person in ["gus", "gwen"] {
+        known.add_act(&verified(&offer(person), &known));
+    }
+    for key in [7, 8] {
+        let said =
+            |person: &str, version: CharterId, body: Body| (10, by(person, key, version, 10, body));
+        let own = Body::Revoke { person: "gus".into(), credential: credential("gus", 1) };
+        let shop = model::charter::BookEntry {
+            name: "shop".into(),
+            network: model::intent::Network::Evm(1),
+            address: "0xshop".into(),
+        };
+        let shop = model::act::Change::RemoveAddress(shop);
+        let acts = [
+            said("gus", birth, freeze("treasury")),
+            said("gus", birth, Body::Reject(opinion(DESK))),
+            said("gus", birth, own),
+            said("gus", birth, Body::Register { level: DESK.into(), change: shop }),
+        ];
+        let acts = set(&known, &acts);
+        let standing = Standing::fold(&known, &acts, Timestamp(20));
+        assert_eq!(standing.freezes().len(), 0, "{key}");
+        assert_eq!(standing.opinions(&acts, &REQUEST, &INTENT), Opinions::default(), "{key}");
+        assert_eq!(standing.credentials("gus").len(), 2, "{key}");
+        assert_eq!(standing, Standing::fold(&known, &ActSet::default(), Timestamp(20)), "{key}");
+        let door = standing.receive(&said("gus", birth, freeze("treasury")).1);
+        assert_eq!(door.map_err(|refusal| refusal.code()).unwrap_err(), "revoked");
+    }
+    let amend = |person: &str| (10, by(person, 8, birth, 10, Body::Amend { next: tighter.id() }));
+    let standing = fold_at(&known, &[amend("gus"), amend("gwen")], 20);
+    assert_eq!(standing.in_force_id(), birth);
+}
+
+#[test]
 fn the_door_names_why_an_act_would_not_count() {
     let first = charter();
     let second = amended(&first, |charter| charter.people.retain(|person| person.id != "cid"));

@@ -11,7 +11,7 @@ use super::fold::{Fold, overlap};
 use super::powers::weight;
 use super::question::{Proposal, Question};
 use super::set::Seen;
-use super::state::person_of;
+use super::state::{State, person_of};
 use crate::approvals::{Known, Signer};
 use crate::charter::{counting_nodes, log_quorum};
 use model::act::Body;
@@ -161,15 +161,17 @@ impl Amendments {
     }
 
     /// Weight of everybody who ever signed, whatever became of credentials: with q logs it is final.
-    fn raw_weight(base: &Charter, proposal: &Proposal<'_>) -> u32 {
-        let people = proposal.acts.iter().filter_map(|seen| person_of(seen.act.signer()));
-        let people: BTreeSet<&str> = people.map(|(person, _)| person).collect();
+    fn raw_weight(known: &Known, state: &State, base: &Charter, proposal: &Proposal<'_>) -> u32 {
+        let acts = proposal.acts.iter();
+        let people: BTreeSet<&str> =
+            acts.filter_map(|seen| state.restrainer(known, seen.act.signer())).collect();
         people.into_iter().map(|person| weight(base, person)).fold(0, u32::saturating_add)
     }
 
     fn is_settled(
         &self,
         known: &Known,
+        state: &State,
         base: &CharterId,
         next: &CharterId,
         proposal: &Proposal<'_>,
@@ -179,7 +181,7 @@ impl Amendments {
         else {
             return false;
         };
-        Self::raw_weight(charter, proposal) >= charter.governors.quorum
+        Self::raw_weight(known, state, charter, proposal) >= charter.governors.quorum
             && self.logs(charter, previous, *next) >= log_quorum(charter)
     }
 
@@ -187,7 +189,8 @@ impl Amendments {
     fn is_passed_over(&self, fold: &Fold<'_>, base: &CharterId, next: &CharterId) -> bool {
         amendments(&fold.open, *base).any(|(other, proposal)| {
             let follows = Self::follows(fold.known, base, &other);
-            follows == Some((*next, true)) && self.is_settled(fold.known, base, &other, proposal)
+            follows == Some((*next, true))
+                && self.is_settled(fold.known, &fold.state, base, &other, proposal)
         })
     }
 
@@ -214,7 +217,7 @@ impl Amendments {
             .iter()
             .filter_map(|seen| {
                 if tightens {
-                    tightening_voice(charter, seen, since)
+                    tightening_voice(fold, charter, seen, since)
                 } else {
                     fold.voice(charter, seen, since, t)
                 }
@@ -223,7 +226,7 @@ impl Amendments {
             .collect();
         let weight =
             voices.into_iter().map(|person| weight(charter, person)).fold(0, u32::saturating_add);
-        let settled = self.is_settled(fold.known, base, next, proposal)
+        let settled = self.is_settled(fold.known, &fold.state, base, next, proposal)
             && !self.is_passed_over(fold, base, next);
         let met = weight >= charter.governors.quorum || (tightens && settled);
         let wait_ms = if tightens { 0 } else { charter.governors.loosening_ms };
@@ -234,11 +237,14 @@ impl Amendments {
     pub(super) fn walk(
         &self,
         known: &Known,
+        state: &State,
         open: &BTreeMap<Question, Proposal<'_>>,
     ) -> Vec<CharterId> {
         let mut path = vec![known.birth()];
         let mut base = known.birth();
-        while let Some(next) = self.step(known, open, base).filter(|next| !path.contains(next)) {
+        while let Some(next) =
+            self.step(known, state, open, base).filter(|next| !path.contains(next))
+        {
             path.push(next);
             base = next;
         }
@@ -248,12 +254,13 @@ impl Amendments {
     fn step(
         &self,
         known: &Known,
+        state: &State,
         open: &BTreeMap<Question, Proposal<'_>>,
         base: CharterId,
     ) -> Option<CharterId> {
         let asked = amendments(open, base).filter_map(|(next, proposal)| {
             let (previous, resolves) = Self::follows(known, &base, &next)?;
-            let settled = self.is_settled(known, &base, &next, proposal);
+            let settled = self.is_settled(known, state, &base, &next, proposal);
             Some((next, previous, resolves, settled, proposal))
         });
         let asked: Vec<_> = asked.collect();
@@ -316,10 +323,18 @@ fn amendments<'b, 'a>(
     })
 }
 
-/// A voice for a tightening counts like a restraint: whatever became of the credential.
-fn tightening_voice<'b>(base: &Charter, seen: &'b Seen, since: Timestamp) -> Option<&'b str> {
-    let (person, _) = person_of(seen.act.signer())?;
+/// A voice for a tightening is not taken back: only a credential that was revoked before the voices sufficed is none.
+fn tightening_voice<'b>(
+    fold: &Fold<'_>,
+    base: &Charter,
+    seen: &'b Seen,
+    since: Timestamp,
+) -> Option<&'b str> {
+    let (person, credential) = person_of(seen.act.signer())?;
     let listed = base.person(person)?;
     let in_time = seen.at <= since && since < seen.act().expires_at && since < listed.expires_at;
-    in_time.then_some(person)
+    let revoked = fold.state.revoked.get(&(person.to_owned(), credential.clone()));
+    let good = fold.state.is_his(fold.known, person, credential)
+        && revoked.is_none_or(|revoked| *revoked > since);
+    (in_time && good).then_some(person)
 }

@@ -96,6 +96,22 @@ fn a_credential_revoked_during_the_wait_ends_a_loosening_and_later_does_not() {
 }
 
 #[test]
+fn a_credential_revoked_before_a_tightening_is_no_voice_for_it_and_one_revoked_later_was() {
+    let first = charter();
+    let second = tighter(&first, 50);
+    let known = known(&[&second]);
+    let at = |at: u64| {
+        let body = Body::Revoke { person: "gil".into(), credential: credential("gil", 1) };
+        let votes = ["gil", "gus"].map(|person| amend(person, &first, &second, 20));
+        let acts = [votes.to_vec(), vec![(at, by("gil", 2, first.id(), at, body))]].concat();
+        version_at(&known, &acts, 5_000)
+    };
+    assert_eq!(at(19), first.id());
+    assert_eq!(at(20), first.id());
+    assert_eq!(at(21), second.id());
+}
+
+#[test]
 fn a_governor_who_signs_two_successors_is_proven_and_counts_for_neither() {
     let first = charter();
     let (one, two) = (tighter(&first, 50), tighter(&first, 60));
