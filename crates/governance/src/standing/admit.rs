@@ -103,7 +103,7 @@ impl Standing {
         if !restrains && !self.path().contains(&act.charter) {
             return Err(Standstill::NotInForce { named: act.charter });
         }
-        if !restrains && !self.state.is_good(self.in_force(), person, credential) {
+        if !restrains && !self.state.is_good(self.in_force(), person, credential, now) {
             return Err(Standstill::Revoked(person.to_owned()));
         }
         if restrains && !self.state.is_his(&self.known, person, credential) {
@@ -124,8 +124,7 @@ impl Standing {
             let Some(level) = version.level(level) else { return false };
             let groups = super::groups_of(level).into_iter().map(str::to_owned).collect();
             let voice = Voice { person, named, spoken: self.now };
-            let counting =
-                self.state.counting_groups(&self.known, version, &groups, voice, self.now);
+            let counting = self.state.counting_groups(&self.known, &groups, voice, self.now);
             !counting.is_empty() || (level.quorum.all.is_empty() && governs)
         };
         match body {

@@ -11,7 +11,7 @@ use super::set::{ActSet, Seen};
 use super::state::{State, Voice, add_supporter, lifts, person_of};
 use super::versions::Amendments;
 use crate::approvals::Known;
-use model::act::{Act, Body};
+use model::act::Body;
 use model::charter::{Approvals, Charter, Credential};
 use model::ids::ActId;
 use model::time::Timestamp;
@@ -61,10 +61,15 @@ impl<'a> Fold<'a> {
             let wait = fold.due.first().copied().filter(|t| *t <= now);
             let Some(t) = act.into_iter().chain(wait).min() else { break };
             fold.due.remove(&t);
-            for seen in by_time.remove(&t).into_iter().flatten() {
+            let seen = by_time.remove(&t).unwrap_or_default();
+            for seen in &seen {
                 fold.take(seen);
             }
             fold.settle(t);
+            // Whose keys are whose at this instant is settled now.
+            if fold.amendments.find_two_faced(fold.known, &fold.state, &seen) {
+                fold.settle(t);
+            }
         }
         fold
     }
@@ -110,7 +115,7 @@ impl<'a> Fold<'a> {
             if path != self.state.path {
                 let before = self.version();
                 let after = path.last().and_then(|id| self.known.version(id)).unwrap_or(before);
-                let decided = self.state.advance(path, before, after);
+                let decided = self.state.advance(path, (before, after), t);
                 for subject in &decided {
                     self.forget(subject);
                 }
@@ -191,7 +196,7 @@ impl<'a> Fold<'a> {
             let listed = self.version().person(person);
             let gained = self.state.gained.get(person);
             listed.is_some_and(|listed| listed.credentials.contains(credential))
-                || gained.is_some_and(|gained| gained.contains(credential))
+                || gained.is_some_and(|gained| gained.contains_key(credential))
         };
         let mut others = self.version().people.iter().filter(|other| other.id != person);
         let revoked = self.state.revoked.contains_key(&(person.to_owned(), new.clone()));
@@ -223,7 +228,7 @@ impl<'a> Fold<'a> {
         let (person, credential) = person_of(seen.act.signer())?;
         let listed = version.person(person)?;
         let in_time = seen.at <= since && since < seen.act().expires_at;
-        let good = self.state.is_good(version, person, credential);
+        let good = self.state.is_good(version, person, credential, seen.at);
         (in_time && t < listed.expires_at && good).then_some(person)
     }
 
@@ -262,7 +267,7 @@ impl<'a> Fold<'a> {
         for seen in &proposal.acts {
             if let Some(person) = self.voice(version, seen, since, t) {
                 let voice = Voice { person, named: seen.act().charter, spoken: seen.at };
-                let counting = self.state.counting_groups(self.known, version, &groups, voice, t);
+                let counting = self.state.counting_groups(self.known, &groups, voice, t);
                 add_supporter(&mut supporters, person, counting);
             }
         }
@@ -304,36 +309,41 @@ impl<'a> Fold<'a> {
                 self.state.revoked.entry((person.clone(), credential.clone())).or_insert(t);
             }
             Question::Replace { person, new, .. } => {
-                self.state.gained.entry(person.clone()).or_default().insert(new.clone());
+                let gained = self.state.gained.entry(person.clone()).or_default();
+                gained.entry(new.clone()).or_insert(t);
             }
             Question::Lift { freeze, .. } => {
                 self.state.lifted.insert(*freeze);
             }
             Question::Add { level, place, name } => {
-                let book = self.state.book.entry(level.clone()).or_default();
-                book.insert(place.clone(), Some(name.clone()));
+                let key = (level.clone(), place.clone());
+                self.state.book.insert(key, (t, Some(name.clone())));
             }
             Question::Remove { level, place, .. } => {
-                let book = self.state.book.entry(level.clone()).or_default();
-                book.insert(place.clone(), None);
+                self.state.book.insert((level.clone(), place.clone()), (t, None));
                 self.remove(question, t);
             }
-            Question::Join { group, person, until, .. } => {
-                let key = (group.clone(), person.clone());
-                let end = self.state.joined.entry(key.clone()).or_insert(*until);
-                *end = (*end).max(*until);
-                let span = self.state.ever.entry(key.clone()).or_insert((t, *until));
-                span.1 = span.1.max(*until);
-                self.state.left.remove(&key);
-            }
+            Question::Join { group, person, until, .. } => self.join(group, person, *until, t),
             Question::Leave { group, person, .. } => {
-                let key = (group.clone(), person.clone());
-                self.state.joined.remove(&key);
-                self.state.left.insert(key);
+                self.state.members.insert((group.clone(), person.clone()), (t, None));
                 self.remove(question, t);
             }
             Question::Amend { .. } => {} // the walk over versions reads what is done
         }
+    }
+
+    /// Who is a member already stays one at least as long.
+    fn join(&mut self, group: &str, person: &str, until: Timestamp, t: Timestamp) {
+        let key = (group.to_owned(), person.to_owned());
+        let member = self.state.is_member(self.known, group, person, t);
+        let end = match self.state.members.get(&key) {
+            Some((_, Some(end))) if member => until.max(*end),
+            _ if member => Timestamp(u64::MAX),
+            _ => until,
+        };
+        self.state.members.insert(key.clone(), (t, Some(end)));
+        let span = self.state.ever.entry(key).or_insert((t, end));
+        span.1 = span.1.max(end);
     }
 
     /// A removal silences everything that was said for what it removed; saying it again takes new acts.
@@ -355,9 +365,4 @@ impl<'a> Fold<'a> {
             }
         }
     }
-}
-
-/// Lifetimes of two acts that overlap.
-pub(super) fn overlap(one: &Act, other: &Act) -> bool {
-    one.created_at < other.expires_at && other.created_at < one.expires_at
 }

@@ -82,7 +82,7 @@ impl Standing {
         standing.freezes = standing.standing_freezes(acts);
         let later = acts.rules().values().map(|seen| seen.at);
         let ends = standing.freezes.values().map(|freeze| freeze.expires_at);
-        let members = standing.state.joined.values().copied();
+        let members = standing.state.members.values().filter_map(|(_, until)| *until);
         let people = standing.in_force().people.iter().map(|person| person.expires_at);
         let changes = later.chain(ends).chain(members).chain(people).chain(fold.due);
         standing.next_change_at = changes.filter(|t| *t > now).min();
@@ -152,19 +152,19 @@ impl Standing {
     }
     /// A level's own address book: addresses with their names.
     pub fn book(&self, level: &str) -> BTreeMap<Place, String> {
-        self.state.book_of(self.in_force(), level)
+        self.state.book_of(&self.known, level)
     }
     /// True when the person is a member of the group now.
     pub fn is_member(&self, group: &str, person: &str) -> bool {
-        self.is_current(person) && self.state.is_member(self.in_force(), group, person, self.now)
+        self.is_current(person) && self.state.is_member(&self.known, group, person, self.now)
     }
     /// Credentials with which a person may approve and enable now.
     pub fn credentials(&self, person: &str) -> BTreeSet<&Credential> {
         let listed = self.in_force().person(person).filter(|_| self.is_current(person));
         let own = listed.into_iter().flat_map(|person| &person.credentials);
-        let gained = self.state.gained.get(person).into_iter().flatten();
+        let gained = self.state.gained.get(person).into_iter().flat_map(BTreeMap::keys);
         own.chain(gained)
-            .filter(|credential| self.state.is_good(self.in_force(), person, credential))
+            .filter(|own| self.state.is_good(self.in_force(), person, own, self.now))
             .collect()
     }
 
@@ -215,11 +215,12 @@ impl Standing {
         level: &str,
     ) -> BTreeSet<String> {
         let version = self.in_force();
-        let good = self.is_current(person) && self.state.is_good(version, person, credential);
+        let good =
+            self.is_current(person) && self.state.is_good(version, person, credential, seen.at);
         let Some(level) = version.level(level).filter(|_| good) else { return BTreeSet::new() };
         let groups: BTreeSet<String> = groups_of(level).into_iter().map(str::to_owned).collect();
         let voice = Voice { person, named: seen.act().charter, spoken: seen.at };
-        self.state.counting_groups(&self.known, version, &groups, voice, self.now)
+        self.state.counting_groups(&self.known, &groups, voice, self.now)
     }
 }
 

@@ -14,16 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct State {
     /// Versions from birth to the one in force.
     pub(super) path: Vec<CharterId>,
+    /// Since when each of them was in force.
+    pub(super) since: BTreeMap<CharterId, Timestamp>,
     /// Credentials that sign nothing enabling any more, since when.
     pub(super) revoked: BTreeMap<(String, Credential), Timestamp>,
-    /// Credentials that followed lost ones.
-    pub(super) gained: BTreeMap<String, BTreeSet<Credential>>,
-    /// Per level: addresses added (with a name) or removed since the charter listed them or not.
-    pub(super) book: BTreeMap<String, BTreeMap<Place, Option<String>>>,
-    /// Members by register, until when.
-    pub(super) joined: BTreeMap<(String, String), Timestamp>,
-    /// Members of the charter that a register removed.
-    pub(super) left: BTreeSet<(String, String)>,
+    /// Credentials that followed lost ones, since when.
+    pub(super) gained: BTreeMap<String, BTreeMap<Credential, Timestamp>>,
+    /// Last change by register of each place of each level: when, and the name, or none for a removal.
+    pub(super) book: BTreeMap<(String, Place), (Timestamp, Option<String>)>,
+    /// Last change by register of each group and person: when, and until when, or none for a removal.
+    pub(super) members: BTreeMap<(String, String), (Timestamp, Option<Timestamp>)>,
     /// Everybody who ever joined by register, from when until when: they lose no restraint that they spoke meanwhile.
     pub(super) ever: BTreeMap<(String, String), (Timestamp, Timestamp)>,
     /// Freezes that were lifted.
@@ -34,22 +34,28 @@ impl State {
     pub(super) fn new(birth: CharterId) -> Self {
         Self {
             path: vec![birth],
+            since: BTreeMap::new(),
             revoked: BTreeMap::new(),
             gained: BTreeMap::new(),
             book: BTreeMap::new(),
-            joined: BTreeMap::new(),
-            left: BTreeSet::new(),
+            members: BTreeMap::new(),
             ever: BTreeMap::new(),
             lifted: BTreeSet::new(),
         }
     }
 
-    /// True when the credential signs for the person under this version now.
-    pub(super) fn is_good(&self, version: &Charter, person: &str, credential: &Credential) -> bool {
+    /// True when the credential signs for the person under this version, with a word spoken at `spoken`.
+    pub(super) fn is_good(
+        &self,
+        version: &Charter,
+        person: &str,
+        credential: &Credential,
+        spoken: Timestamp,
+    ) -> bool {
         let key = (person.to_owned(), credential.clone());
         let listed = version.person(person).is_some_and(|p| p.credentials.contains(credential));
-        let gained = self.gained.get(person).is_some_and(|set| set.contains(credential));
-        (listed || gained) && !self.revoked.contains_key(&key)
+        let since = self.gained.get(person).and_then(|gained| gained.get(credential));
+        (listed || since.is_some_and(|since| *since <= spoken)) && !self.revoked.contains_key(&key)
     }
 
     /// True when the credential is or was the person's: listed by a version that is or was in force, or in the place of a
@@ -58,22 +64,41 @@ impl State {
         let versions = self.path.iter().filter_map(|id| known.version(id));
         let mut listed = versions.filter_map(|version| version.person(person));
         listed.any(|listed| listed.credentials.contains(credential))
-            || self.gained.get(person).is_some_and(|gained| gained.contains(credential))
+            || self.gained.get(person).is_some_and(|gained| gained.contains_key(credential))
     }
 
-    /// True when the person is a member of the group at `t`, under `version` and the registers.
-    pub(super) fn is_member(
-        &self,
-        version: &Charter,
-        group: &str,
-        person: &str,
-        t: Timestamp,
-    ) -> bool {
-        let key = (group.to_owned(), person.to_owned());
-        let listed = version.group(group).is_some_and(|g| g.members.iter().any(|m| m == person));
-        let listed = listed && !self.left.contains(&key);
+    /// True when the person is a member of the group at `t`, under the version in force and the registers.
+    pub(super) fn is_member(&self, known: &Known, group: &str, person: &str, t: Timestamp) -> bool {
+        let listed = |version: &Charter| {
+            let mut members = version.group(group).into_iter().flat_map(|group| &group.members);
+            members.any(|member| member == person)
+        };
+        let Some(version) = self.tip(known) else { return false };
         let exists = version.group(group).is_some() && version.person(person).is_some();
-        exists && (listed || self.joined.get(&key).is_some_and(|until| t < *until))
+        let changed = self.members.get(&(group.to_owned(), person.to_owned()));
+        exists
+            && match changed.filter(|(at, _)| self.decided_at(known, listed) <= Some(*at)) {
+                Some((_, until)) => until.is_some_and(|until| t < until),
+                None => listed(version),
+            }
+    }
+
+    fn tip<'k>(&self, known: &'k Known) -> Option<&'k Charter> {
+        self.path.last().and_then(|id| known.version(id))
+    }
+
+    /// When an amendment last changed what versions say of something: it prevails over earlier changes by register.
+    fn decided_at(&self, known: &Known, says: impl Fn(&Charter) -> bool) -> Option<Timestamp> {
+        let mut before = None;
+        let mut decided = None;
+        for id in &self.path {
+            let now = known.version(id).map(&says);
+            if before.is_some_and(|before| before != now) {
+                decided = self.since.get(id).copied();
+            }
+            before = Some(now);
+        }
+        decided
     }
 
     /// Groups of a requirement for which a voice counts: a member now, and a member when he spoke, by the version that he
@@ -81,7 +106,6 @@ impl State {
     pub(super) fn counting_groups(
         &self,
         known: &Known,
-        version: &Charter,
         groups: &BTreeSet<String>,
         voice: Voice<'_>,
         t: Timestamp,
@@ -95,8 +119,7 @@ impl State {
             members.any(|member| member == voice.person)
                 || self.was_joined(group, voice.person, voice.spoken)
         };
-        let counts =
-            |group: &&String| self.is_member(version, group, voice.person, t) && was(group);
+        let counts = |group: &&String| self.is_member(known, group, voice.person, t) && was(group);
         groups.iter().filter(counts).cloned().collect()
     }
 
@@ -137,12 +160,22 @@ impl State {
     }
 
     /// Addresses of a level's own book.
-    pub(super) fn book_of(&self, version: &Charter, level: &str) -> BTreeMap<Place, String> {
-        let listed = version.level(level).into_iter().flat_map(|level| &level.book);
+    pub(super) fn book_of(&self, known: &Known, level: &str) -> BTreeMap<Place, String> {
+        let listed = self.tip(known).and_then(|version| version.level(level));
         let mut book: BTreeMap<Place, String> = listed
+            .into_iter()
+            .flat_map(|level| &level.book)
             .map(|entry| ((entry.network, entry.address.clone()), entry.name.clone()))
             .collect();
-        for (place, name) in self.book.get(level).into_iter().flatten() {
+        let changes = self.book.iter().filter(|((of, _), _)| of == level && listed.is_some());
+        for ((_, place), (at, name)) in changes {
+            let says = |version: &Charter| {
+                let mut entries = version.level(level).into_iter().flat_map(|level| &level.book);
+                entries.any(|entry| (entry.network, &entry.address) == (place.0, &place.1))
+            };
+            if self.decided_at(known, says) > Some(*at) {
+                continue;
+            }
             match name {
                 Some(name) => book.insert(place.clone(), name.clone()),
                 None => book.remove(place),
@@ -151,44 +184,43 @@ impl State {
         book
     }
 
-    /// Moves along the chain of versions. What the amendment itself adds or removes prevails over the registers; all else
-    /// that registers changed stays as it is. Returns what the amendment decided anew.
+    /// Moves along the chain of versions. What an amendment itself adds or removes prevails over the registers; all else
+    /// that registers changed stays as it is. Returns what is decided anew.
     pub(super) fn advance(
         &mut self,
         path: Vec<CharterId>,
-        before: &Charter,
-        after: &Charter,
+        (before, after): (&Charter, &Charter),
+        t: Timestamp,
     ) -> BTreeSet<Subject> {
-        let listed = |charter: &Charter| -> BTreeSet<(String, Place)> {
-            let levels = charter.levels.iter();
-            let entries = levels.flat_map(|l| l.book.iter().map(move |entry| (l, entry)));
-            entries.map(|(l, e)| (l.id.clone(), (e.network, e.address.clone()))).collect()
-        };
-        let members = |charter: &Charter| -> BTreeSet<(String, String)> {
-            let groups = charter.groups.iter();
-            groups.flat_map(|g| g.members.iter().map(|m| (g.id.clone(), m.clone()))).collect()
-        };
-        let mut decided = BTreeSet::new();
-        for (level, place) in listed(before).symmetric_difference(&listed(after)) {
-            if let Some(book) = self.book.get_mut(level) {
-                book.remove(place);
-            }
-            decided.insert(Subject::Place { level: level.clone(), place: place.clone() });
-        }
-        for key in members(before).symmetric_difference(&members(after)) {
-            self.left.remove(key);
-            self.joined.remove(key);
-            let (group, person) = key.clone();
-            decided.insert(Subject::Member { group, person });
+        self.since.retain(|id, _| path.contains(id));
+        for id in &path {
+            self.since.entry(*id).or_insert(t);
         }
         self.path = path;
-        decided
+        let changed = subjects(before);
+        changed.symmetric_difference(&subjects(after)).cloned().collect()
     }
 
     /// Groups that a requirement names.
     pub(super) fn named(approvals: &Approvals) -> BTreeSet<String> {
         approvals.all.iter().flatten().map(|part| part.group.clone()).collect()
     }
+}
+
+/// Everything that a version lists and a register may change.
+fn subjects(charter: &Charter) -> BTreeSet<Subject> {
+    let places = charter.levels.iter().flat_map(|level| {
+        level.book.iter().map(|entry| Subject::Place {
+            level: level.id.clone(),
+            place: (entry.network, entry.address.clone()),
+        })
+    });
+    let members = charter.groups.iter().flat_map(|group| {
+        let subject =
+            |person: &String| Subject::Member { group: group.id.clone(), person: person.clone() };
+        group.members.iter().map(subject)
+    });
+    places.chain(members).collect()
 }
 
 /// Who says something, under which version, and since when it counts.

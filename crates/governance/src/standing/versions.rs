@@ -7,7 +7,7 @@
 //! is passed over. So neither a governor who signed two successors nor a loosening that was regretted blocks the charter.
 
 use super::class::{Loosened, classify};
-use super::fold::{Fold, overlap};
+use super::fold::Fold;
 use super::powers::weight;
 use super::question::{Proposal, Question};
 use super::set::Seen;
@@ -64,8 +64,8 @@ pub(super) struct Judged {
     pub(super) weight: u32,
 }
 
-/// One governor's acts, each with the version that it is for.
-type Votes = Vec<(CharterId, ActId)>;
+/// One governor's good acts, each with the version that it is for and its life.
+type Votes = Vec<(CharterId, ActId, (Timestamp, Timestamp))>;
 
 #[derive(Debug, Default)]
 pub(super) struct Amendments {
@@ -77,7 +77,6 @@ pub(super) struct Amendments {
     /// Governors proven two-faced, by base.
     excluded: BTreeSet<(CharterId, String)>,
     classes: BTreeMap<(CharterId, CharterId), Vec<Loosened>>,
-    spoken: BTreeMap<ActId, model::act::Act>,
 }
 
 impl Amendments {
@@ -88,11 +87,32 @@ impl Amendments {
                 self.acks.entry((*previous, *next)).or_default().insert(*node, id);
                 self.find_two_faced_log(*previous, *next, *node, id);
             }
-            (Body::Amend { next }, Signer::Person { person, .. }) => {
-                self.vote(known, act, id, (person, *next));
+            (Body::Amend { next }, Signer::Person { .. }) => {
+                let base = act.charter;
+                if let (Some(charter), Some(version)) = (known.version(&base), known.version(next))
+                {
+                    let class = || classify(charter, version);
+                    self.classes.entry((base, *next)).or_insert_with(class);
+                }
             }
             _ => {}
         }
+    }
+
+    /// Compares what governors just said with what they said before; true when one is newly proven two-faced. Only words
+    /// by a key that was theirs and not revoked prove anything: a thief must not make his victim a liar.
+    pub(super) fn find_two_faced(&mut self, known: &Known, state: &State, seen: &[&Seen]) -> bool {
+        let proven = self.excluded.len();
+        for seen in seen {
+            let signer = seen.act.signer();
+            let Some((person, credential)) = person_of(signer) else { continue };
+            let revoked = state.revoked.get(&(person.to_owned(), credential.clone()));
+            let good = revoked.is_none_or(|revoked| *revoked > seen.at);
+            if good && state.restrainer(known, signer).is_some() {
+                self.vote(known, seen, person);
+            }
+        }
+        self.excluded.len() > proven
     }
 
     fn find_two_faced_log(
@@ -110,33 +130,24 @@ impl Amendments {
         }
     }
 
-    fn vote(
-        &mut self,
-        known: &Known,
-        act: &model::act::Act,
-        id: ActId,
-        (person, next): (&String, CharterId),
-    ) {
+    fn vote(&mut self, known: &Known, seen: &Seen, person: &str) {
+        let (act, id) = (seen.act(), seen.act.id());
+        let Body::Amend { next } = act.body else { return };
         let base = act.charter;
-        let (Some(version), Some(charter)) = (known.version(&next), known.version(&base)) else {
-            return;
-        };
-        let Some(previous) = version.previous.filter(|_| weight(charter, person) > 0) else {
-            return;
-        };
-        self.classes.entry((base, next)).or_insert_with(|| classify(charter, version));
-        let votes =
-            self.votes.entry((base, previous)).or_default().entry(person.clone()).or_default();
-        for (other_next, other) in votes.iter() {
-            let other_act = self.spoken.get(other);
-            if *other_next != next && other_act.is_some_and(|other| overlap(act, other)) {
-                let acts = (id.min(*other), id.max(*other));
-                self.two_faced.insert(TwoFaced { previous, who: person.clone(), acts });
-                self.excluded.insert((base, person.clone()));
-            }
+        let governs = known.version(&base).is_some_and(|charter| weight(charter, person) > 0);
+        let previous = known.version(&next).and_then(|version| version.previous);
+        let Some(previous) = previous.filter(|_| governs) else { return };
+        let life = (act.created_at, act.expires_at);
+        let votes = self.votes.entry((base, previous)).or_default();
+        let votes = votes.entry(person.to_owned()).or_default();
+        let overlaps = |other: &(Timestamp, Timestamp)| life.0 < other.1 && other.0 < life.1;
+        let other = votes.iter().find(|(other, _, span)| *other != next && overlaps(span));
+        if let Some((_, other, _)) = other {
+            let acts = (id.min(*other), id.max(*other));
+            self.two_faced.insert(TwoFaced { previous, who: person.to_owned(), acts });
+            self.excluded.insert((base, person.to_owned()));
         }
-        votes.push((next, id));
-        self.spoken.insert(id, act.clone());
+        votes.push((next, id, life));
     }
 
     /// Logs of `base` that acknowledge `next` after `previous`.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn amend(person: &str, base: &Charter, next: &Charter, at: u64) -> (u64, SignedAct) {
+pub(super) fn amend(person: &str, base: &Charter, next: &Charter, at: u64) -> (u64, SignedAct) {
     said(person, base.id(), at, Body::Amend { next: next.id() })
 }
 
@@ -132,6 +132,24 @@ fn a_governor_who_signs_two_successors_is_proven_and_counts_for_neither() {
     let later = 20 + LIFE_MS;
     let changed = [amend("gil", &first, &one, 10), amend("gil", &first, &two, later)];
     assert_eq!(fold_at(&known, &changed, later).two_faced().len(), 0);
+}
+
+#[test]
+fn a_thief_of_a_revoked_credential_does_not_make_his_victim_two_faced() {
+    let first = charter();
+    let (one, two) = (tighter(&first, 50), tighter(&first, 60));
+    let known = known(&[&one, &two]);
+    let gone = Body::Revoke { person: "gil".into(), credential: credential("gil", 1) };
+    let own = (20, by("gil", 2, first.id(), 20, Body::Amend { next: one.id() }));
+    let acts = [
+        (10, by("gil", 2, first.id(), 10, gone)),
+        amend("gil", &first, &two, 15),
+        own,
+        amend("gus", &first, &one, 20),
+    ];
+    let standing = fold_at(&known, &acts, 100);
+    assert_eq!(standing.two_faced(), &BTreeSet::new());
+    assert_eq!(standing.in_force_id(), one.id());
 }
 
 #[test]

@@ -80,6 +80,23 @@ fn registers_outlive_an_amendment_except_where_it_decides_itself() {
 }
 
 #[test]
+fn a_removal_stays_when_a_version_that_dropped_the_address_itself_is_taken_back() {
+    let birth = charter();
+    let second = amended(&birth, |charter| charter.levels[1].book = vec![entry("shop")]);
+    let third = amended(&second, |charter| charter.levels[1].book.clear());
+    let rival = amended(&second, |charter| charter.levels[1].rules[0].wait_ms += 1);
+    let known = known(&[&second, &third, &rival]);
+    let mut acts = amendments::settled(&birth, &second, 10);
+    acts.push(remove("ann", second.id(), 2_000));
+    acts.extend(["gil", "gus"].map(|person| amendments::amend(person, &second, &third, 2_100)));
+    assert_eq!(fold_at(&known, &acts, 2_150).in_force_id(), third.id());
+    acts.push(amendments::amend("gil", &second, &rival, 2_200));
+    let standing = fold_at(&known, &acts, 2_300);
+    assert_eq!(standing.in_force_id(), second.id(), "without the two-faced governor's weight");
+    assert_eq!(names(&known, &acts, 2_300), "");
+}
+
+#[test]
 fn a_member_joins_until_a_day_and_leaves_at_once_without_dropping_his_freeze() {
     let known = known(&[]);
     let birth = known.birth();
