@@ -82,7 +82,9 @@ impl Desk {
     /// A test vault of one company, signed by nobody.
     fn solo(&self, file: &str) {
         let keys = ["first", "second"].map(|name| format!("ssh:{name}={}", self.ssh_key(name)));
-        ["n1", "n2", "n3"].map(|name| self.node(name));
+        for name in ["n1", "n2", "n3"] {
+            self.node(name);
+        }
         let mut words = vec!["new", "--template", "solo-team", "--out", file];
         words.extend(["--cards", "n1.card", "n2.card", "n3.card"]);
         for answer in ["vault=Petty cash", "owner=Team Ltd", "country:team=FI", &keys[0], &keys[1]]

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
             refuse_strangers(person, &signed.charter, before)?;
             let act = act(&signed.charter, before, Author::Person(person.clone()), args.days)?;
             refuse_twice(&signed, &act.author)?;
-            let signature = ActSignature::Ssh(ssh_sign(key, act.id())?);
+            let signature = ActSignature::Ssh(ssh_sign(key, act.id(), ctx)?);
             SignedAct { act, signature }
         }
         (_, Some(dir), _) => node_sign(dir, &signed, before, args.days)?,
@@ -196,17 +196,19 @@ fn act(
 }
 
 /// `ssh-keygen` signs the id's digits; it asks for passphrase, agent or touch by itself.
-fn ssh_sign(key: &Path, id: ActId) -> Result<Vec<u8>, CommandError> {
+fn ssh_sign(key: &Path, id: ActId, ctx: &Context) -> Result<Vec<u8>, CommandError> {
     let failed = |what: String| {
         CommandError::refused("ssh_keygen", what)
             .hint("try the key: `echo -n x | ssh-keygen -Y sign -n act@outlast -f KEY`")
     };
+    // Its requests for a touch are for people; a program gets one document on the standard error.
+    let stderr = if ctx.is_json() { Stdio::piped() } else { Stdio::inherit() };
     let mut child = Command::new("ssh-keygen")
         .args(["-Y", "sign", "-n", SSH_NAMESPACE, "-f"])
         .arg(key)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
+        .stderr(stderr)
         .spawn()
         .map_err(|error| failed(format!("cannot start ssh-keygen: {error}")))?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -216,7 +218,9 @@ fn ssh_sign(key: &Path, id: ActId) -> Result<Vec<u8>, CommandError> {
     let output = child.wait_with_output();
     let output = output.map_err(|error| failed(format!("ssh-keygen: {error}")))?;
     if !output.status.success() {
-        return Err(failed(format!("ssh-keygen ended with {}", output.status)));
+        let told = String::from_utf8_lossy(&output.stderr);
+        let told: String = told.chars().filter(|c| !c.is_control()).take(200).collect();
+        return Err(failed(format!("ssh-keygen ended with {} {told}", output.status)));
     }
     dearmor(&output.stdout).ok_or_else(|| failed("ssh-keygen wrote no signature".to_owned()))
 }
