@@ -167,8 +167,10 @@ fn a_review_says_what_a_signer_must_not_miss() {
         "At least 2 unrelated companies must take part to sign.",
         "c and p are related and count as one.",
         "Governors change this charter",
-        "Rule cap: nobody may pay coins in ETH over 100 ETH at a time and over 250.5 ETH within 1d together.",
-        "Rule no-raw: nobody may sign bytes that NOBODY could read, let a contract take ALL tokens of a kind.",
+        "Rule cap: nobody may pay coins in ETH over 100 ETH at a time and over 250.5 ETH within 1d \
+         together.",
+        "Rule no-raw: nobody may sign bytes that NOBODY could read, let a contract take ALL tokens \
+         of a kind.",
         "up to 1.5 ETH at a time and up to 10 ETH within 1d together",
         "1 of treasurers and 1 of board must agree, whoever asks may be one of them, then 12h pass \
          in which anybody of board may stop it",

@@ -244,8 +244,11 @@ fn defects() -> Vec<(&'static str, &'static str, String, Code)> {
         one("a-path-that-is-the-parents", "\"m/86/0/0\"", "\"m/86\"", Code::LevelPath),
         one(
             "an-upper-level-permits",
-            "name = \"no-raw\"\neffect = \"forbid\"\noperations = [\"raw\", \"token_approve_unlimited\"]",
-            "name = \"no-raw\"\neffect = \"allow\"\noperations = [\"message\"]\nnetworks = \"any\"\nassets = \"any\"\nrecipients = \"any\"\ninitiators = \"any\"\napprovals = \"nobody\"",
+            "name = \"no-raw\"\neffect = \"forbid\"\noperations = [\"raw\", \
+             \"token_approve_unlimited\"]",
+            "name = \"no-raw\"\neffect = \"allow\"\noperations = [\"message\"]\n\
+             networks = \"any\"\nassets = \"any\"\nrecipients = \"any\"\n\
+             initiators = \"any\"\napprovals = \"nobody\"",
             Code::LevelAllows,
         ),
         one(
@@ -409,7 +412,8 @@ fn a_text_or_a_charter_over_its_bound_is_refused() {
     assert_eq!(charter::parse(&text).unwrap_err().first().map(|f| f.code), Some(Code::TooLong));
     let people = |index: usize| {
         format!(
-            "[[person]]\nid = \"p{index}\"\nname = \"{}\"\nexpires = 2027-06-30\nssh = [\"{}\"]\n\n",
+            "[[person]]\nid = \"p{index}\"\nname = \"{}\"\nexpires = 2027-06-30\n\
+             ssh = [\"{}\"]\n\n",
             "n".repeat(250),
             support::ssh_line(&index.to_string())
         )

@@ -71,7 +71,7 @@ wire_struct! {
     pub struct Owner {
         /// Legal name.
         pub name: String,
-        /// Number in a public register, with the register's country: `FI-1234567`. Empty for none.
+        /// Number in a public register, with the register's country in front. Empty for none.
         pub registry: String,
         /// Operators that are the owner or related to it: they count with it as one entity.
         pub related: Vec<String>,

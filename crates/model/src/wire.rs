@@ -305,7 +305,10 @@ impl<T: Wire> Wire for Vec<T> {
 /// Moving a field changes the bytes, so a struct that was ever hashed is changed by a new version of its container only.
 #[macro_export]
 macro_rules! wire_struct {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$doc:meta])* pub $field:ident: $type:ty,)* }) => {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident { $($(#[$doc:meta])* pub $field:ident: $type:ty,)* }
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name { $($(#[$doc])* pub $field: $type,)* }
@@ -324,7 +327,12 @@ macro_rules! wire_struct {
 /// Declares a fieldless enum with the byte and the word of each value.
 #[macro_export]
 macro_rules! wire_enum {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $value:ident = $byte:literal $word:literal,)* }) => {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $($(#[$doc:meta])* $value:ident = $byte:literal $word:literal,)*
+        }
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name { $($(#[$doc])* $value,)* }
