@@ -13,7 +13,7 @@ use super::versions::Amendments;
 use crate::approvals::Known;
 use model::act::Body;
 use model::charter::{Approvals, Charter, Credential};
-use model::ids::ActId;
+use model::ids::{ActId, CharterId};
 use model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,10 +22,12 @@ pub(super) struct Fold<'a> {
     pub(super) state: State,
     pub(super) open: BTreeMap<Question, Proposal<'a>>,
     pub(super) amendments: Amendments,
-    /// Instants at which a wait ends.
-    pub(super) due: BTreeSet<Timestamp>,
+    /// Instants at which a wait ends, and whose.
+    pub(super) due: BTreeMap<Timestamp, BTreeSet<Question>>,
     /// Questions that have acts and no answer.
     waiting: BTreeSet<Question>,
+    /// Questions that add an entry of a register, by the entry.
+    additions: BTreeMap<Subject, BTreeSet<Question>>,
     /// Removals: what is not younger says nothing for what they removed.
     removed: BTreeMap<Subject, Timestamp>,
     freezes: BTreeMap<ActId, (String, String)>,
@@ -47,7 +49,8 @@ impl<'a> Fold<'a> {
             state: State::new(known.birth()),
             open: BTreeMap::new(),
             amendments: Amendments::default(),
-            due: BTreeSet::new(),
+            due: BTreeMap::new(),
+            additions: BTreeMap::new(),
             waiting: BTreeSet::new(),
             removed: BTreeMap::new(),
             freezes: BTreeMap::new(),
@@ -58,17 +61,17 @@ impl<'a> Fold<'a> {
         }
         loop {
             let act = by_time.first_key_value().map(|(t, _)| *t);
-            let wait = fold.due.first().copied().filter(|t| *t <= now);
+            let wait = fold.due.first_key_value().map(|(t, _)| *t).filter(|t| *t <= now);
             let Some(t) = act.into_iter().chain(wait).min() else { break };
-            fold.due.remove(&t);
+            let mut touched = fold.due.remove(&t).unwrap_or_default();
             let seen = by_time.remove(&t).unwrap_or_default();
             for seen in &seen {
-                fold.take(seen);
+                fold.take(seen, &mut touched);
             }
-            fold.settle(t);
+            fold.settle(t, touched);
             // Whose keys are whose at this instant is settled now.
             if fold.amendments.find_two_faced(fold.known, &fold.state, &seen) {
-                fold.settle(t);
+                fold.settle(t, BTreeSet::new());
             }
         }
         fold
@@ -80,36 +83,45 @@ impl<'a> Fold<'a> {
         tip.unwrap_or_else(|| self.known.born_under())
     }
 
-    fn take(&mut self, seen: &'a Seen) {
+    fn take(&mut self, seen: &'a Seen, touched: &mut BTreeSet<Question>) {
         let act = seen.act();
         self.amendments.take(self.known, seen);
         if let (Body::Freeze { level }, Some((person, _))) =
             (&act.body, person_of(seen.act.signer()))
         {
-            self.freezes.insert(seen.act.id(), (level.clone(), person.to_owned()));
+            let freeze = seen.act.id();
+            self.freezes.insert(freeze, (level.clone(), person.to_owned()));
+            let lifts = |asked: &&Question| matches!(asked, Question::Lift { freeze: of, .. } if *of == freeze);
+            let first = Question::Lift { freeze, level: String::new() };
+            touched.extend(self.waiting.range(first..).take_while(lifts).cloned());
         }
         for question in Question::of(seen.act.id(), act) {
-            let subject = question.subject().filter(|_| question.adds());
-            let removed = subject.and_then(|subject| self.removed.get(&subject));
-            if removed.is_some_and(|removed| act.created_at <= *removed) {
-                continue; // kept back until after the removal
+            if let Some(subject) = question.subject().filter(|_| question.adds()) {
+                let removed = self.removed.get(&subject);
+                if removed.is_some_and(|removed| act.created_at <= *removed) {
+                    continue; // kept back until after the removal
+                }
+                self.additions.entry(subject).or_default().insert(question.clone());
             }
             let proposal = self.open.entry(question.clone()).or_default();
             proposal.acts.push(seen);
             if !proposal.done {
-                self.waiting.insert(question);
+                self.waiting.insert(question.clone());
+                touched.insert(question);
             }
         }
     }
 
-    /// Answers what can be answered at `t`, again and again: one answer may make way for another.
-    fn settle(&mut self, t: Timestamp) {
+    /// Answers what can be answered at `t`: what acts or the end of a wait touched, and amendments, which logs touch. Where
+    /// an answer bears on others, all that waits is looked at again.
+    fn settle(&mut self, t: Timestamp, mut touched: BTreeSet<Question>) {
         let bound = self.waiting.len().saturating_mul(2).saturating_add(8);
+        let (base, next) = (CharterId([0; 32]), CharterId([0; 32]));
         for _ in 0..bound {
+            touched.extend(self.waiting.range(Question::Amend { base, next }..).cloned());
             let mut changed = false;
-            let questions = self.waiting.clone();
-            for question in questions {
-                changed |= self.answer(&question, t);
+            for question in &touched {
+                changed |= self.answer(question, t) && question.bears_on_others();
             }
             let path = self.amendments.walk(self.known, &self.state, &self.open);
             if path != self.state.path {
@@ -124,6 +136,7 @@ impl<'a> Fold<'a> {
             if !changed {
                 return;
             }
+            touched.clone_from(&self.waiting);
         }
     }
 
@@ -136,7 +149,9 @@ impl<'a> Fold<'a> {
         let since = if met { proposal.met_since.or(Some(t)) } else { None };
         let ready = since.map(|since| since.saturating_add_ms(wait_ms));
         let done = free && ready.is_some_and(|ready| ready <= t);
-        self.due.extend(ready.filter(|ready| *ready > t));
+        if let Some(ready) = ready.filter(|ready| *ready > t) {
+            self.due.entry(ready).or_default().insert(question.clone());
+        }
         if let Some(proposal) = self.open.get_mut(question) {
             proposal.met_since = since;
             proposal.done = done;
@@ -358,11 +373,9 @@ impl<'a> Fold<'a> {
     }
 
     fn forget(&mut self, subject: &Subject) {
-        for (question, proposal) in &mut self.open {
-            if question.adds() && question.subject().as_ref() == Some(subject) {
-                *proposal = Proposal::default();
-                self.waiting.remove(question);
-            }
+        for question in self.additions.remove(subject).into_iter().flatten() {
+            self.open.remove(&question);
+            self.waiting.remove(&question);
         }
     }
 }

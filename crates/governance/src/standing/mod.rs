@@ -84,7 +84,7 @@ impl Standing {
         let ends = standing.freezes.values().map(|freeze| freeze.expires_at);
         let members = standing.state.members.values().filter_map(|(_, until)| *until);
         let people = standing.in_force().people.iter().map(|person| person.expires_at);
-        let changes = later.chain(ends).chain(members).chain(people).chain(fold.due);
+        let changes = later.chain(ends).chain(members).chain(people).chain(fold.due.into_keys());
         standing.next_change_at = changes.filter(|t| *t > now).min();
         standing
     }

@@ -90,6 +90,11 @@ impl Question {
         }
     }
 
+    /// True when its answer may change that of another question: who is who, and which version is in force.
+    pub(super) fn bears_on_others(&self) -> bool {
+        !matches!(self, Self::Add { .. } | Self::Remove { .. } | Self::Lift { .. })
+    }
+
     /// True for the two that add.
     pub(super) fn adds(&self) -> bool {
         matches!(self, Self::Add { .. } | Self::Join { .. })
