@@ -91,7 +91,10 @@ impl<'a> Fold<'a> {
         {
             let freeze = seen.act.id();
             self.freezes.insert(freeze, (level.clone(), person.to_owned()));
-            let lifts = |asked: &&Question| matches!(asked, Question::Lift { freeze: of, .. } if *of == freeze);
+            let lifts = |asked: &&Question| match asked {
+                Question::Lift { freeze: of, .. } => *of == freeze,
+                _ => false,
+            };
             let first = Question::Lift { freeze, level: String::new() };
             touched.extend(self.waiting.range(first..).take_while(lifts).cloned());
         }
