@@ -196,16 +196,17 @@ impl Engine {
             let proposal = self.proposal(&request, fill, 1)?;
             self.decide(&proposal)?;
         }
-        self.commit(Entry::Requested(Box::new(request.clone())));
+        // Before anything is written: a refusal changes nothing.
+        if draft.is_none() {
+            self.ask_chain(&request)?;
+        }
+        self.commit(Entry::Requested(Box::new(request)));
         if new.broadcast {
             self.broadcasts.insert(id);
         }
-        match draft {
-            Some(draft) => {
-                self.drafts.insert(id, draft);
-                self.attempt(id, entropy);
-            }
-            None => self.ask_chain(&request)?,
+        if let Some(draft) = draft {
+            self.drafts.insert(id, draft);
+            self.attempt(id, entropy);
         }
         self.answer_or_wait(command, id, new.wait_ms)
     }
@@ -246,6 +247,11 @@ impl Engine {
         {
             request.created_at = request.created_at.saturating_add_ms(1);
             request.expires_at = request.expires_at.saturating_add_ms(1);
+        }
+        // A record that does not read back would end every later start of this node.
+        if Request::from_bytes(&request.to_bytes()).as_ref() != Ok(&request) {
+            let text = "ask: a field is too long or holds control characters";
+            return Err(refuse(Class::Refused, "invalid_field", text));
         }
         Ok(request)
     }

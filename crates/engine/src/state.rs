@@ -195,6 +195,12 @@ impl State {
         match entry {
             Entry::Requested(request) => {
                 self.remember(request).entered_here = true;
+                // Only what came from a client of this node: a peer chooses no answer for it. A key that is used again after
+                // its first request was forgotten stands for the later one, also when the journal is folded anew.
+                if !request.idempotency_key.is_empty() {
+                    let key = (request.vault, request.client, request.idempotency_key.clone());
+                    self.idempotency.insert(key, request.id());
+                }
             }
             Entry::Decided { proposal, spends, .. } => {
                 // A new attempt: what an earlier one was refused for is past.
@@ -218,8 +224,10 @@ impl State {
                     self.spends.insert(spend.clone(), request);
                 }
             }
-            Entry::Refused { request, code, reason, .. } => {
-                if let Some(state) = self.requests.get_mut(request) {
+            Entry::Refused { request, session, code, reason } => {
+                // What a peer proposed and this node refused says nothing of a request that this node took itself.
+                let own = |state: &&mut RequestState| session.is_none() || !state.entered_here;
+                if let Some(state) = self.requests.get_mut(request).filter(own) {
                     state.refused = Some((code.clone(), reason.clone()));
                     self.open.remove(request);
                 }
@@ -309,10 +317,6 @@ impl State {
     pub fn remember(&mut self, request: &Request) -> &mut RequestState {
         let id = request.id();
         self.expiries.insert((request.expires_at, id));
-        if !request.idempotency_key.is_empty() {
-            let key = (request.vault, request.client, request.idempotency_key.clone());
-            self.idempotency.entry(key).or_insert(id);
-        }
         if !self.requests.contains_key(&id) {
             self.open.insert(id);
         }
@@ -342,7 +346,9 @@ impl State {
             let Some(state) = self.requests.remove(&id) else { continue };
             let request = &state.request;
             let key = (request.vault, request.client, request.idempotency_key.clone());
-            self.idempotency.remove(&key);
+            if self.idempotency.get(&key) == Some(&id) {
+                self.idempotency.remove(&key);
+            }
             for spend in state.decided.map(|d| d.spends).unwrap_or_default() {
                 self.free(&spend, id);
             }
