@@ -10,6 +10,7 @@ use crate::event::Effect;
 use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
 use crate::message::{Message, Proposal};
+use crate::pairs::Pair;
 use crate::problem::{Class, Problem, refuse};
 use crate::requests::Waiter;
 use crate::sessions::Session;
@@ -17,11 +18,15 @@ use model::card::SigningUse;
 use model::entropy::Entropy;
 use model::ids::{NodeId, RequestId, Seat};
 use model::intent::Network;
+use model::keys::KeyKind;
+use model::limits;
 use model::request::{Fill, Request};
 use model::time::Timestamp;
 use model::wire::Wire;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use threshold::shares::VaultPublic;
 
 /// Attempts that the coordinator makes by itself after refusals that pass by themselves.
 const REFUSALS_MAX: u32 = 64;
@@ -35,6 +40,10 @@ const FAILURE_PAUSE_MS: u64 = 250;
 const FAILURE_PAUSE_MS_MAX: u64 = 30_000;
 /// Slot of one seat when coordinators met at one nonce, milliseconds.
 const SLOT_MS: u64 = 150;
+/// Pause before members are asked who have not refused, milliseconds.
+const OTHERS_PAUSE_MS: u64 = 10;
+/// Longest proposal: it goes out in one frame.
+const PROPOSAL_BYTES_MAX: usize = limits::FRAME_BYTES_MAX - 1024;
 /// A silent peer is left out of signing sets for this long where others suffice, milliseconds.
 const SUSPECT_MS: u64 = 60_000;
 
@@ -67,7 +76,11 @@ impl Engine {
             .vaults
             .get(&request.vault)
             .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
-        let quorum = self.own_quorum(&keeping.public).ok_or_else(|| {
+        // Unknown while it does not build; then `decide` names why.
+        let plan = self.plans.plan(&keeping.public.keys, request.id(), request, &fill);
+        let ecdsa = plan.is_ok_and(|plan| plan.items.iter().any(|item| item.key == KeyKind::Ecdsa));
+        let choice = self.own_quorum(&keeping.public, request.id(), ecdsa);
+        let quorum = choice.ok_or_else(|| {
             let present = self.present();
             let missing: Vec<String> = keeping
                 .public
@@ -81,19 +94,31 @@ impl Engine {
                 .hint("`outlast node status` shows the links; the request may be sent again")
         })?;
         let entry_signature = self.key.sign(SigningUse::Request, &request.to_bytes());
-        Ok(Proposal {
+        let proposal = Proposal {
             request: request.clone(),
             entry_signature,
             attempt,
             fill,
             quorum,
             coordinator: self.me,
-        })
+        };
+        // What would not read back must never be written, and what fits no frame would be proposed in vain.
+        let bytes = proposal.to_bytes();
+        if bytes.len() > PROPOSAL_BYTES_MAX || Proposal::from_bytes(&bytes).is_err() {
+            let text = format!("a proposal of {} bytes, or with a field too long", bytes.len());
+            return Err(refuse(Class::Refused, "invalid_field", text));
+        }
+        Ok(proposal)
     }
 
     /// A minimal signing set that contains this node: present members are dropped one by one while the rest still
-    /// suffices.
-    fn own_quorum(&self, public: &threshold::shares::VaultPublic) -> Option<BTreeSet<Seat>> {
+    /// suffices. One member that sabotages is the first to be dropped, so it stops nobody where others suffice.
+    fn own_quorum(
+        &self,
+        public: &VaultPublic,
+        id: RequestId,
+        ecdsa: bool,
+    ) -> Option<BTreeSet<Seat>> {
         let me = public.seat_of(self.me)?;
         let present = self.present();
         let mut seats: BTreeSet<Seat> = public
@@ -105,10 +130,16 @@ impl Engine {
         if !public.tree.satisfied_by(&seats) {
             return None;
         }
-        // Suspects are dropped first, then the highest seats.
-        let node_of = |seat: &Seat| public.members.get(seat).copied().unwrap_or(self.me);
+        // First who refused this very request, then who has no pair state where it is needed, then suspects, the worst
+        // first, then the highest seats.
+        let refused = self.refusers(id);
+        let rank = |seat: &Seat| {
+            let node = public.members.get(seat).copied().unwrap_or(self.me);
+            let paired = !ecdsa || self.pairs.get(&node).is_some_and(Pair::is_ready);
+            Reverse((refused.contains(&node), !paired, self.suspicion(node)))
+        };
         let mut order: Vec<Seat> = seats.iter().rev().copied().filter(|s| *s != me).collect();
-        order.sort_by_key(|seat| !self.is_suspect(node_of(seat)));
+        order.sort_by_key(rank);
         for seat in order {
             let mut fewer = seats.clone();
             fewer.remove(&seat);
@@ -117,6 +148,28 @@ impl Engine {
             }
         }
         Some(seats)
+    }
+
+    /// Who refused this request when last asked.
+    fn refusers(&self, id: RequestId) -> BTreeSet<NodeId> {
+        let verdicts = self.verdicts.get(&id).into_iter().flatten();
+        verdicts.filter(|(_, refusal)| refusal.is_some()).map(|(node, _)| *node).collect()
+    }
+
+    /// True when a signing set is present that holds nobody who refused this request.
+    pub(crate) fn others_suffice(&self, id: RequestId) -> bool {
+        let Some(state) = self.state.requests.get(&id) else { return false };
+        let Some(keeping) = self.vaults.get(&state.request.vault) else { return false };
+        let refused = self.refusers(id);
+        let willing = self.present().into_iter().filter(|node| !refused.contains(node)).collect();
+        keeping.public.quorum_from(&willing).is_some()
+    }
+
+    /// The members who have not refused may sign without the one who did.
+    pub(crate) fn try_others(&mut self, id: RequestId, reason: &str) {
+        let at = self.now.saturating_add_ms(OTHERS_PAUSE_MS);
+        self.retries.entry(id).or_default().at = at;
+        self.last_failures.insert(id, bounded(reason));
     }
 
     /// Starts an attempt; what goes wrong is recorded with the request.
@@ -204,11 +257,15 @@ impl Engine {
     /// Leaves these peers out of signing sets for a while, where others suffice. No blame: silence proves nothing.
     pub(crate) fn suspect(&mut self, peers: impl IntoIterator<Item = NodeId>) {
         let until = self.now.saturating_add_ms(SUSPECT_MS);
-        self.suspects.extend(peers.into_iter().map(|peer| (peer, until)));
+        for peer in peers.into_iter().filter(|peer| *peer != self.me) {
+            let weight = self.suspicion(peer).saturating_add(1);
+            self.suspects.insert(peer, (until, weight));
+        }
     }
 
-    fn is_suspect(&self, peer: NodeId) -> bool {
-        self.suspects.get(&peer).is_some_and(|until| *until > self.now)
+    /// How often a peer was suspected lately: who is part of every failure weighs more than who was beside it once.
+    fn suspicion(&self, peer: NodeId) -> u32 {
+        self.suspects.get(&peer).filter(|(until, _)| *until > self.now).map_or(0, |(_, n)| *n)
     }
 
     fn picks_nonce(&self, id: RequestId) -> bool {

@@ -9,7 +9,7 @@ use crate::job::{Job, JobId};
 use crate::journal::{Entry, Record, RecordError, bounded};
 use crate::message::Message;
 use crate::pairs::Pair;
-use crate::peers::Link;
+use crate::peers::{Costly, Link};
 use crate::plans::Plans;
 use crate::requests::Waiter;
 use crate::sessions::{Early, Purpose, Session};
@@ -109,7 +109,8 @@ pub struct Engine {
     pub(crate) retries: BTreeMap<RequestId, Retry>,
     pub(crate) last_failures: BTreeMap<RequestId, String>,
     pub(crate) refusals: BTreeMap<NodeId, (Timestamp, u32)>,
-    pub(crate) suspects: BTreeMap<NodeId, Timestamp>,
+    pub(crate) budgets: BTreeMap<(NodeId, Costly), (Timestamp, u32)>,
+    pub(crate) suspects: BTreeMap<NodeId, (Timestamp, u32)>,
     pub(crate) avoided: BTreeMap<String, Timestamp>,
     pub(crate) plans: Plans,
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
@@ -187,6 +188,7 @@ impl Engine {
             retries: BTreeMap::new(),
             last_failures: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            budgets: BTreeMap::new(),
             suspects: BTreeMap::new(),
             avoided: BTreeMap::new(),
             plans: Plans::default(),
@@ -288,6 +290,7 @@ impl Engine {
             self.drafts.remove(&id);
             self.last_failures.remove(&id);
             self.retries.remove(&id);
+            self.broadcasts.remove(&id);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::event::Effect;
 use crate::job::{Job, JobOutput};
 use crate::journal::{Entry, bounded};
 use crate::message::Message;
+use crate::peers::Costly;
 use crate::sessions::Purpose;
 use crate::state::PairRecord;
 use model::entropy::Entropy;
@@ -22,6 +23,9 @@ use threshold::pair::{PairGate, PairSetup, PairState, PairStep};
 
 /// Steps of making pair state; a later one is garbage.
 const STEPS_MAX: u8 = 4;
+/// A peer's version may be ahead of ours by this: versions must never run out, since what tells an answer of an old state
+/// from one of the new is its version.
+const EPOCH_STEP_MAX: u32 = 1_024;
 /// Fresh pair state is not begun more often than this with one peer, milliseconds.
 const SETUP_INTERVAL_MS: u64 = 1_000;
 /// A setup that is not done by then is begun anew, milliseconds.
@@ -229,6 +233,24 @@ impl Engine {
         nonce: [u8; 32],
         entropy: &mut dyn Entropy,
     ) {
+        let last = self.state.peers.get(&peer).map_or(PairEpoch(0), |p| p.pair.last());
+        if epoch.0 > last.0.saturating_add(EPOCH_STEP_MAX) {
+            let text =
+                format!("{} offers version {} after {}", self.name_of(peer), epoch.0, last.0);
+            return self.warn("pair_version", text);
+        }
+        // Whatever begins a setup at the peer's wish has a budget.
+        let begins = match self.pairs.get(&peer) {
+            Some(Pair::Ready { .. } | Pair::Absent { setup: None, .. }) => true,
+            Some(Pair::Absent { setup: Some(own), .. }) => {
+                own.epoch < epoch
+                    || own.epoch == epoch && own.agreed.is_some_and(|known| known != nonce)
+            }
+            Some(Pair::Stopped) | None => false,
+        };
+        if begins && !self.within_budget(peer, Costly::Setup) {
+            return;
+        }
         match self.pairs.get(&peer) {
             // Our own operator has not decided: no fresh state, whatever the peer wants.
             Some(Pair::Stopped) | None => {
@@ -367,7 +389,7 @@ impl Engine {
         if own == (mesh, epoch) {
             return self.confirm_pair(peer, heard);
         }
-        if self.is_judging(peer) {
+        if self.is_judging(peer) || !self.within_budget(peer, Costly::Setup) {
             return;
         }
         // A crash between the two ends' writes: neither state is of use, and nobody is to blame.
@@ -408,7 +430,7 @@ impl Engine {
     fn handle_pair_stopped(&mut self, peer: NodeId, epoch: PairEpoch) {
         let used =
             matches!(self.pairs.get(&peer), Some(Pair::Ready { epoch: own, .. }) if *own == epoch);
-        if used && !self.is_judging(peer) {
+        if used && !self.is_judging(peer) && self.within_budget(peer, Costly::Setup) {
             let text = format!("{} stopped the pair with this node", self.name_of(peer));
             self.warn("pair_stopped_by_peer", text);
             self.forget_pair(peer);

@@ -29,6 +29,27 @@ pub(crate) struct Link {
     pub garbage: u32,
 }
 
+/// What a peer's words cost this node, so that each has a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Costly {
+    /// A signature to verify and perhaps a record: how its journal grew.
+    Journal,
+    /// A third of a second of CPU and two records: pair state made at its wish.
+    Setup,
+}
+
+impl Costly {
+    /// How often per minute. An honest node tells its journal once a second and begins a setup once per mishap.
+    const fn per_minute(self) -> u32 {
+        match self {
+            Self::Journal => 120,
+            Self::Setup => 12,
+        }
+    }
+}
+
+/// The period of a budget, milliseconds.
+const BUDGET_MS: u64 = 60_000;
 /// Records that a peer's journal may grow before it is written down again.
 const SEEN_STRIDE: u64 = 64;
 /// A grown journal is written down at least this often, milliseconds.
@@ -80,9 +101,23 @@ impl Engine {
     fn remember_journal(&mut self, peer: NodeId, link: &Link) {
         let seen = self.state.peers.get(&peer).and_then(|p| p.seen);
         let Some(journal) = link.journal.filter(|_| link.checked) else { return };
-        if seen.is_none_or(|seen| seen.length < journal.length) {
+        let grew = seen.is_none_or(|seen| seen.length < journal.length);
+        // A link that goes up and down in a loop is written down now and then.
+        if grew && (seen.is_none() || self.within_budget(peer, Costly::Journal)) {
             self.commit(Entry::PeerSeen(peer, journal));
         }
+    }
+
+    /// Takes from a peer's budget for what costs this node; false when it is used up.
+    pub(crate) fn within_budget(&mut self, peer: NodeId, what: Costly) -> bool {
+        let now = self.now;
+        let budget = self.budgets.entry((peer, what)).or_insert((now, 0));
+        if now.ms_since(budget.0) >= BUDGET_MS {
+            *budget = (now, 0);
+        }
+        let within = budget.1 < what.per_minute();
+        budget.1 = budget.1.saturating_add(u32::from(within));
+        within
     }
 
     /// A message that does not read: named, and after some of them the link is given up.
@@ -127,10 +162,13 @@ impl Engine {
     pub(crate) fn handle_journal(&mut self, peer: NodeId, journal: JournalHead) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let before = link.journal.map_or(0, |known| known.length);
-        if !link.checked || journal.length <= before || !journal.is_of(peer) {
+        let news = link.checked && journal.length > before;
+        if !news || !self.within_budget(peer, Costly::Journal) || !journal.is_of(peer) {
             return;
         }
-        link.journal = Some(journal);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.journal = Some(journal);
+        }
         // Also while the link lives: an observer that crashes must not forget how far the peer had come.
         let seen = self.state.peers.get(&peer).and_then(|p| p.seen).map_or(0, |seen| seen.length);
         if journal.length >= seen.saturating_add(SEEN_STRIDE) {

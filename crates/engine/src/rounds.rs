@@ -253,10 +253,14 @@ impl Engine {
         }
         self.settle_tickets(session, tickets, BTreeMap::new());
         if let sign::SignError::Misbehaved { culprit: Some(seat), .. } = error
-            && let Some(node) = self.sessions.get(&session).and_then(|s| s.members.get(seat))
+            && let Some(node) =
+                self.sessions.get(&session).and_then(|s| s.members.get(seat)).copied()
         {
-            let text = format!("{} broke the protocol: {text}", self.name_of(*node));
+            let text = format!("{} broke the protocol: {text}", self.name_of(node));
+            self.suspect([node]);
             self.warn("misbehaved", text);
+        } else {
+            self.suspect_all(session);
         }
         if let sign::SignError::Bug(what) = error {
             self.warn("bug", (*what).to_owned());

@@ -28,6 +28,8 @@ use threshold::sign;
 const REFUSALS_PER_PERIOD_MAX: u32 = 120;
 /// That period, milliseconds.
 const REFUSALS_PERIOD_MS: u64 = 60_000;
+/// Refusals that honest signers give in a race, and that say nothing about them.
+const PASSING: [&str; 3] = ["in_use", "in_flight", "replayed"];
 /// Early messages are forgotten after this, milliseconds.
 const EARLY_MS_MAX: u64 = 5_000;
 
@@ -209,6 +211,7 @@ impl Engine {
                     .is_some_and(|s| s.members.values().any(|node| *node == peer));
                 if member {
                     let text = format!("{} gave up: {reason}", self.name_of(peer));
+                    self.suspect_all(session);
                     self.fail_session(session, &text);
                 }
                 self.early.remove(&(session, peer));
@@ -299,13 +302,30 @@ impl Engine {
         self.note_verdict(request, peer, refusal.clone());
         if let Some((code, reason)) = refusal {
             let text = format!("{} refused: {reason}", self.name_of(peer));
-            if code == "already_used" || (code == "in_use" && self.is_often_refused(request)) {
+            let others = self.others_suffice(request);
+            let taken = code == "already_used" || code == "in_use";
+            if !PASSING.contains(&code.as_str()) {
+                self.suspect([peer]);
+            }
+            // One peer's word does not make a gap in the nonces where others can be asked.
+            if !others && taken && (code == "already_used" || self.is_often_refused(request)) {
                 let spends = self.sessions.get(&session).map(|s| s.plan.spends.clone());
                 self.avoid_spends(spends.into_iter().flatten().map(|spend| spend.0).collect());
             }
             self.drop_session(session, &text, true);
+            if others && self.may_try_again(request) {
+                return self.try_others(request, &text);
+            }
             self.after_refusal(request, &code, text, entropy);
         }
+    }
+
+    /// A session of this node failed and nobody can say by whom: every other signer is left out for a while.
+    pub(crate) fn suspect_all(&mut self, session: SessionId) {
+        let own = self.sessions.get(&session).filter(|s| s.proposal.coordinator == self.me);
+        let members: Vec<NodeId> =
+            own.into_iter().flat_map(|s| s.members.values()).copied().collect();
+        self.suspect(members);
     }
 
     pub(crate) fn finish_when_all_signed(&mut self, session: SessionId) {
@@ -373,6 +393,9 @@ impl Engine {
             .map(|(id, _)| *id)
             .collect();
         let text = format!("{}: {reason}", self.name_of(peer));
+        if !affected.is_empty() {
+            self.suspect([peer]);
+        }
         for session in affected {
             self.fail_session(session, &text);
         }

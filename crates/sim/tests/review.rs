@@ -1,17 +1,21 @@
-//! What a second review tried: records that a node could not read back, and a peer that speaks of requests that are not its
-//! own. Each test first showed the weakness.
+//! What a second review tried: records that a node could not read back, a peer that speaks of requests that are not its own,
+//! one member of a 2-of-3 that sabotages, and floods of what a peer may say. Each test first showed the weakness.
 
 #![allow(clippy::panic, clippy::as_conversions, clippy::indexing_slicing, reason = "a test")]
 
-use engine::{Command, CommandId, Message, Problem, Reply};
+use engine::{Command, CommandId, Entry, JournalHead, Message, Problem, Record, Reply};
 use model::amount::Amount;
 use model::api::{self, AskView, RequestView};
-use model::ids::VaultId;
+use model::ids::{NodeId, PairEpoch, VaultId};
 use model::intent::{BitcoinNetwork, Network};
 use model::wire::Wire;
 use sim::random::Seeded;
 use sim::run::request_of_kind;
+use sim::world::Tamper;
 use sim::{Faults, World, fixture};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Runs `test` in a world of its own on a thread of its own.
 fn in_world(seed: u64, threshold: u16, test: impl FnOnce(&mut World, VaultId) + Send + 'static) {
@@ -56,8 +60,19 @@ fn look(world: &mut World, node: usize, of: &RequestView) -> RequestView {
     }
 }
 
+fn id_of(world: &World, node: usize) -> NodeId {
+    world.id(node).unwrap_or_else(|| panic!("no node {node}"))
+}
+
 fn length(world: &World, node: usize) -> usize {
     world.disk(node).map_or(0, |disk| disk.records.len())
+}
+
+/// Entries of a node's journal from `from` on.
+fn entries(world: &World, node: usize, from: usize) -> Vec<Entry> {
+    let records = world.disk(node).map(|disk| disk.records[from..].to_vec()).unwrap_or_default();
+    let read = |bytes: &Vec<u8>| Record::from_bytes(bytes).map(|record| record.entry);
+    records.iter().map(|bytes| read(bytes).unwrap_or_else(|e| panic!("{e}"))).collect()
 }
 
 fn asking(network: Network, path: &str, ask: AskView) -> api::NewRequest {
@@ -125,6 +140,93 @@ fn a_peer_cannot_refuse_a_request_that_this_node_took() {
     });
 }
 
+/// Makes node 0 a traitor of one kind.
+type Hand = fn() -> Tamper;
+
+/// What node 0 says in place of its verdict.
+fn verdicts(code: &'static str) -> Tamper {
+    Box::new(move |from, _to, bytes| match Message::from_bytes(&bytes) {
+        Ok(Message::Round { .. }) if from == 0 => Vec::new(),
+        Ok(Message::Verdict { session, request, .. }) if from == 0 => {
+            let refusal = Some((code.to_owned(), "because".to_owned()));
+            vec![Message::Verdict { session, request, refusal }.to_bytes()]
+        }
+        _ => vec![bytes],
+    })
+}
+
+/// Node 0 gives every session up.
+fn aborts() -> Tamper {
+    Box::new(move |from, _to, bytes| match Message::from_bytes(&bytes) {
+        Ok(Message::Round { session, .. }) if from == 0 => {
+            vec![Message::Abort { session, reason: "because".to_owned() }.to_bytes()]
+        }
+        _ => vec![bytes],
+    })
+}
+
+/// Node 0 spoils what it sends in the first round.
+fn spoils() -> Tamper {
+    Box::new(move |from, _to, bytes| match Message::from_bytes(&bytes) {
+        Ok(Message::Round { session, item, round, bytes: mut body }) if from == 0 => {
+            let at = body.len() * 9 / 10;
+            body[at] ^= 1;
+            vec![Message::Round { session, item, round, bytes: body }.to_bytes()]
+        }
+        _ => vec![bytes],
+    })
+}
+
+/// Node 0 says that the pair is stopped, whatever comes, and never makes it again.
+fn has_no_pair() -> Tamper {
+    Box::new(move |from, _to, bytes| match Message::from_bytes(&bytes) {
+        Ok(Message::PairReady { epoch, .. } | Message::PairOffer { epoch, .. }) if from == 0 => {
+            vec![Message::PairStopped { epoch }.to_bytes()]
+        }
+        Ok(Message::PairStep { .. }) if from == 0 => Vec::new(),
+        _ => vec![bytes],
+    })
+}
+
+/// Goal: one traitor in a 2-of-3 does not keep the two others from signing, and leaves no gap in their nonces. Method: node 0
+/// sabotages in every way that names it; nodes 1 and 2 take requests of every scheme.
+#[test]
+fn two_honest_members_of_three_sign_whatever_the_third_says() {
+    let table: [(&str, Hand); 7] = [
+        ("refuses", || verdicts("not_allowed")),
+        ("is busy", || verdicts("overloaded")),
+        ("calls the nonce taken", || verdicts("already_used")),
+        ("calls the nonce held", || verdicts("in_use")),
+        ("aborts", aborts),
+        ("spoils", spoils),
+        ("has no pair", has_no_pair),
+    ];
+    for (seed, (name, tamper)) in (10..).zip(table) {
+        in_world(seed, 2, move |world, vault| {
+            world.set_tamper(Some(tamper()));
+            world.break_link(0, 1, 10);
+            world.break_link(0, 2, 10);
+            world.pass(5_000);
+            let mut nonces = Vec::new();
+            for number in 0..4 {
+                for node in [1, 2] {
+                    for kind in 0..3 {
+                        let new = request_of_kind(kind, number * 10 + node as u64, 30_000);
+                        let view = submit(world, node, vault, new);
+                        assert_eq!(view.state, "signed", "node 0 {name}, kind {kind}: {view:?}");
+                        if kind == 0 {
+                            nonces.push(view.intent.map(|i| i.single_use).unwrap_or_default());
+                        }
+                    }
+                }
+            }
+            for (nonce, text) in nonces.iter().enumerate() {
+                assert!(text.contains(&nonce.to_string()), "node 0 {name}: {nonces:?}");
+            }
+        });
+    }
+}
+
 fn keyed(number: u64, life_ms: Option<u64>, wait_ms: u64) -> api::NewRequest {
     let idempotency_key = Some("invoice 7".to_owned());
     api::NewRequest { idempotency_key, life_ms, ..request_of_kind(1, number, wait_ms) }
@@ -155,5 +257,98 @@ fn a_key_that_is_used_again_after_its_time_still_counts_after_a_restart() {
         world.pass(20_000);
         let again = submit(world, 0, vault, keyed(2, None, 5_000));
         assert_eq!(again.id, second.id, "a second payment under one key");
+    });
+}
+
+/// Sends `extra` to node 1 once, beside whatever node 0 sends next.
+fn once_to_node_1(extra: Vec<Vec<u8>>) -> Tamper {
+    let mut extra = Some(extra);
+    Box::new(move |from, to, bytes| {
+        let more = if (from, to) == (0, 1) { extra.take() } else { None };
+        more.into_iter().flatten().chain([bytes]).collect()
+    })
+}
+
+/// Goal: a peer does not fill this node's disk with notes on itself.
+#[test]
+fn a_peer_that_says_its_journal_grows_and_grows_fills_no_disk() {
+    in_world(30, 3, |world, vault| {
+        let key = fixture::key(0);
+        let told = (1..=2_000u64)
+            .map(|n| Message::Journal(JournalHead::sign(&key, 1_000 + n * 64, [1; 32])).to_bytes());
+        let before = length(world, 1);
+        world.set_tamper(Some(once_to_node_1(told.collect())));
+        submit(world, 0, vault, request_of_kind(1, 2, 5_000));
+        world.pass(10_000);
+        let seen = entries(world, 1, before);
+        let seen = seen.iter().filter(|e| matches!(e, Entry::PeerSeen(..))).count();
+        assert!(seen <= 120, "{seen} records within ten seconds");
+        world.set_tamper(None);
+        assert_eq!(submit(world, 2, vault, request_of_kind(1, 1, 5_000)).state, "signed");
+    });
+}
+
+/// Counts the setups that node 1 makes to node 0 while node 0 answers each with `next` of it.
+fn offers_against(
+    seed: u64,
+    next: fn(PairEpoch, u8) -> Message,
+    check: impl FnOnce(&mut World, usize) + Send + 'static,
+) {
+    in_world(seed, 2, move |world, _| {
+        let offers = Rc::new(RefCell::new(BTreeSet::new()));
+        let counted = Rc::clone(&offers);
+        let mut last = PairEpoch(1);
+        let mut salt = 0u8;
+        let mut left = 40;
+        world.set_tamper(Some(Box::new(move |from, to, bytes| {
+            match Message::from_bytes(&bytes) {
+                Ok(Message::PairOffer { epoch, nonce }) if (from, to) == (1, 0) => {
+                    counted.borrow_mut().insert((epoch, nonce));
+                    last = epoch;
+                }
+                // Its first frames bring twenty offers each.
+                Ok(_) if (from, to) == (0, 1) && left > 0 => {
+                    left -= 1;
+                    salt = salt.wrapping_add(1);
+                    return (0..20u8)
+                        .map(|n| {
+                            let epoch = PairEpoch(last.0.saturating_add(u32::from(n)));
+                            next(epoch, salt.wrapping_mul(20).wrapping_add(n)).to_bytes()
+                        })
+                        .chain([bytes])
+                        .collect();
+                }
+                _ => {}
+            }
+            vec![bytes]
+        })));
+        world.break_link(0, 1, 10);
+        world.pass(30_000);
+        let begun = offers.borrow().len();
+        check(world, begun);
+    });
+}
+
+/// Goal: making pair state costs 0.3 s of CPU; a peer cannot have it begun in a loop.
+#[test]
+fn a_peer_cannot_have_pair_state_begun_in_a_loop() {
+    let raised = |epoch: PairEpoch, n| Message::PairOffer { epoch, nonce: [n; 32] };
+    offers_against(31, raised, |_, offers| assert!(offers < 20, "{offers} setups were begun"));
+    let mismatch = |epoch: PairEpoch, n| match n % 2 {
+        0 => Message::PairReady { epoch: PairEpoch(1), mesh: [n; 32], heard: false },
+        _ => Message::PairOffer { epoch, nonce: [n; 32] },
+    };
+    offers_against(32, mismatch, |_, offers| assert!(offers < 20, "{offers} setups were begun"));
+}
+
+/// Goal: versions of pair state never run out, or an answer of an old state would pass the gate of a new one.
+#[test]
+fn a_peer_cannot_use_up_the_versions_of_a_pair() {
+    let last = |_, n| Message::PairOffer { epoch: PairEpoch(u32::MAX), nonce: [n; 32] };
+    offers_against(33, last, |world, _| {
+        let Ok(Reply::Node(view)) = ask(world, 1, Command::Node) else { panic!("no view") };
+        let node_0 = id_of(world, 0);
+        let epoch = view.peers.iter().find(|p| p.node == node_0).map(|p| p.pair_epoch);
+        assert!(epoch.is_some_and(|epoch| epoch < 10_000), "version {epoch:?}");
     });
 }
