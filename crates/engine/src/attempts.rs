@@ -180,6 +180,10 @@ impl Engine {
             self.retries.remove(&id);
             return self.refuse_request(id, "expired", "the request expired before it was signed");
         }
+        if !self.has_turn(&request) {
+            return;
+        }
+        let Some(state) = self.state.requests.get(&id) else { return };
         // Where an earlier attempt may be out, only its very bytes again.
         let spent = state.decided.as_ref().filter(|d| d.spent).map(|d| d.fill.clone());
         let draft = self.drafts.get(&id);
@@ -326,6 +330,9 @@ impl Engine {
         let (code, reason) = (bounded(code), bounded(reason));
         self.commit(Entry::Refused { request: id, session: None, code, reason });
         self.state.restore_signed(id);
+        if let Some(request) = self.state.requests.get(&id).map(|s| &s.request) {
+            self.queue.forget(request.vault, request.client, id);
+        }
         self.wake(id);
     }
 

@@ -11,13 +11,14 @@ use crate::message::Message;
 use crate::pairs::Pair;
 use crate::peers::{Costly, Link};
 use crate::plans::Plans;
+use crate::quota::Queue;
 use crate::requests::Waiter;
 use crate::sessions::{Early, Purpose, Session};
 use crate::state::State;
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{CeremonyId, Incarnation, NodeId, RequestId, SessionId, VaultId};
+use model::ids::{CeremonyId, ClientId, Incarnation, NodeId, RequestId, SessionId, VaultId};
 use model::secret::Secret;
 use model::time::Timestamp;
 use model::wire::Wire;
@@ -116,6 +117,9 @@ pub struct Engine {
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
     pub(crate) verdicts: BTreeMap<RequestId, Verdicts>,
     pub(crate) broadcasts: BTreeSet<RequestId>,
+    /// Requests that wait for a session, and those that wait for the chain node.
+    pub(crate) queue: Queue,
+    pub(crate) asking: BTreeMap<RequestId, (VaultId, ClientId)>,
     pub(crate) jobs: BTreeMap<JobId, Purpose>,
     pub(crate) challenges: BTreeMap<(NodeId, VaultId), [u8; 32]>,
     pub(crate) held_by: BTreeMap<NodeId, String>,
@@ -195,6 +199,8 @@ impl Engine {
             drafts: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             broadcasts: BTreeSet::new(),
+            queue: Queue::default(),
+            asking: BTreeMap::new(),
             jobs: BTreeMap::new(),
             challenges: BTreeMap::new(),
             held_by: BTreeMap::new(),
@@ -272,6 +278,7 @@ impl Engine {
             Event::Computed { id, output } => self.handle_computed(id, output),
             Event::Facts { request, result } => self.handle_facts(request, result, entropy),
         }
+        self.admit_waiting(entropy);
         self.take_output()
     }
 
@@ -291,6 +298,7 @@ impl Engine {
             self.last_failures.remove(&id);
             self.retries.remove(&id);
             self.broadcasts.remove(&id);
+            self.asking.remove(&id);
         }
     }
 

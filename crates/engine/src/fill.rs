@@ -162,6 +162,7 @@ impl Engine {
             }
             Ask::SolanaTransfer { .. } | Ask::SolanaTokenTransfer { .. } | Ask::Raw { .. } => {}
         }
+        self.asking.insert(request.id(), (request.vault, request.client));
         self.push(Effect::AskChain { request: request.id(), query });
         Ok(())
     }
@@ -197,6 +198,7 @@ impl Engine {
         result: Result<Facts, String>,
         entropy: &mut dyn Entropy,
     ) {
+        self.asking.remove(&id);
         let open = self
             .state
             .requests

@@ -94,7 +94,7 @@ pub enum Entry {
         client: ClientId,
         /// For people.
         name: String,
-        /// SHA-256 of its token.
+        /// Tagged hash of its token or TLS client key.
         token_hash: [u8; 32],
         /// Vaults it may use.
         vaults: Vec<VaultId>,

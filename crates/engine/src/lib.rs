@@ -24,6 +24,7 @@ mod peers;
 mod plans;
 mod problem;
 mod proofs;
+mod quota;
 mod replace;
 mod requests;
 mod rounds;

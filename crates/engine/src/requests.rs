@@ -38,10 +38,14 @@ impl Engine {
     ) {
         let result = match command {
             Command::Submit { vault, new } => self.submit(id, caller, vault, &new, entropy),
+            Command::Keyed { vault, key, call, wait_ms } => {
+                self.keyed(id, caller, vault, &key, &call, wait_ms)
+            }
             Command::SpeedUp(request, how) => {
                 self.replace(id, caller, request, &how, false, entropy)
             }
             Command::Cancel(request, how) => self.replace(id, caller, request, &how, true, entropy),
+            Command::Known => self.client_of(caller).map(|_| Some(Reply::Done)),
             Command::Vaults
             | Command::Vault(_)
             | Command::Address { .. }
@@ -173,22 +177,17 @@ impl Engine {
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Reply>, Problem> {
         self.may_use(caller, vault)?;
-        if self.is_full() {
-            return Err(refuse(Class::Overloaded, "overloaded", "too many open requests"));
-        }
         let request = self.read_request(caller, vault, new)?;
         if let Some(known) = self.known_request(&request)? {
             return self.answer_or_wait(command, known, new.wait_ms);
         }
+        self.check_room()?;
+        self.check_share(&request)?;
         let draft = match (&request.ask, &new.fill) {
             (Ask::Raw { .. }, _) => Some(Draft::ready(Fill::Nothing)),
             (_, Some(view)) => Some(Draft::chosen(chains::parse_fill(new.network, view)?)),
             (_, None) => None,
         };
-        let own = self.sessions.values().filter(|s| s.proposal.coordinator == self.me).count();
-        if own >= limits::SESSIONS_OF_COORDINATOR_MAX {
-            return Err(refuse(Class::Overloaded, "overloaded", "too many sessions in flight"));
-        }
         let id = request.id();
         // What this node itself would refuse never becomes a request.
         if let Some(draft) = &draft {
@@ -273,6 +272,38 @@ impl Engine {
         }
         let text = format!("this idempotency key stands for request {}", id.short());
         Err(refuse(Class::Conflict, "idempotency_conflict", text).hint("use a fresh key"))
+    }
+
+    /// The request that stands under `KEY/CALL`, if any: a caller whose question is completed anew each time asks for it
+    /// first. Another call under the same key is a conflict.
+    fn keyed(
+        &mut self,
+        command: CommandId,
+        caller: Caller,
+        vault: VaultId,
+        key: &str,
+        call: &str,
+        wait_ms: u64,
+    ) -> Result<Option<Reply>, Problem> {
+        self.may_use(caller, vault)?;
+        let client = self.client_of(caller)?.map_or(ClientId([0; 16]), |client| client.client);
+        let prefix = format!("{key}/");
+        let from = (vault, client, prefix.clone());
+        let Some(((of, by, found), id)) = self.state.idempotency.range(from..).next() else {
+            return Ok(Some(Reply::Requests(Vec::new())));
+        };
+        let Some(known) = found.strip_prefix(&prefix).filter(|_| *of == vault && *by == client)
+        else {
+            return Ok(Some(Reply::Requests(Vec::new())));
+        };
+        if known != call {
+            let text = format!("this idempotency key stands for request {}", id.short());
+            return Err(
+                refuse(Class::Conflict, "idempotency_conflict", text).hint("use a fresh key")
+            );
+        }
+        let id = *id;
+        self.answer_or_wait(command, id, wait_ms)
     }
 
     /// Answers now when the request has ended or nobody wants to wait; else later.

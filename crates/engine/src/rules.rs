@@ -81,17 +81,24 @@ impl Engine {
                 let text = format!("attempt {}, at most {ATTEMPT_MAX}", proposal.attempt);
                 Err(refuse(Class::Refused, "invalid_attempt", text))
             }
-            None if self.is_full() => {
-                Err(refuse(Class::Overloaded, "overloaded", "too many open requests"))
+            // As of a node that is full: it passes, and the coordinator tries again.
+            None => {
+                let full = |problem: Problem| Problem { code: "overloaded", ..problem };
+                self.check_room().and_then(|()| self.check_vault_share(request.vault)).map_err(full)
             }
             _ => Ok(()),
         }
     }
 
-    /// Too many requests are open, or remembered until they can be forgotten.
-    pub(crate) fn is_full(&self) -> bool {
-        self.state.open.len() >= limits::REQUESTS_OPEN_MAX
-            || self.state.requests.len() >= limits::REQUESTS_KEPT_MAX
+    /// Refuses when too many requests are open, or remembered until they can be forgotten.
+    pub(crate) fn check_room(&self) -> Result<(), Problem> {
+        let full = self.state.open.len() >= limits::REQUESTS_OPEN_MAX
+            || self.state.requests.len() >= limits::REQUESTS_KEPT_MAX;
+        if full {
+            let text = "the node has too many open requests";
+            return Err(refuse(Class::Overloaded, "overloaded", text).retry_after_ms(10_000));
+        }
+        Ok(())
     }
 
     fn check_times(&self, request: &Request) -> Result<(), Problem> {

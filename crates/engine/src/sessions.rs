@@ -14,7 +14,7 @@ use crate::problem::{Class, Problem, refuse};
 use chains::Plan;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{CeremonyId, NodeId, PairEpoch, RequestId, Seat, SessionId};
+use model::ids::{CeremonyId, NodeId, PairEpoch, RequestId, Seat, SessionId, VaultId};
 use model::keys::KeyKind;
 use model::limits;
 use model::signing::{SignItem, Signature};
@@ -227,13 +227,22 @@ impl Engine {
             return self.warn("duplicate_message", text);
         }
         self.drop_superseded(peer, request, proposal.attempt);
-        let by_peer = self.sessions.values().filter(|s| s.proposal.coordinator == peer).count();
+        let vault = proposal.request.vault;
+        let by_peer: Vec<VaultId> = self
+            .sessions
+            .values()
+            .filter(|s| s.proposal.coordinator == peer)
+            .map(|s| s.proposal.request.vault)
+            .collect();
         // Only the node that took a request proposes it: nobody else chooses its nonce or fee, or cancels it.
         let result = if proposal.coordinator != peer || proposal.request.entry != peer {
             let text = "the proposer is not the node that took the request";
             Err(refuse(Class::Refused, "invalid_coordinator", text))
-        } else if by_peer >= limits::SESSIONS_OF_COORDINATOR_MAX {
+        } else if by_peer.len() >= limits::SESSIONS_OF_COORDINATOR_MAX {
             Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this peer"))
+        } else if by_peer.iter().filter(|v| **v == vault).count() >= limits::REQUESTS_UNDER_WAY_MAX
+        {
+            Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this vault"))
         } else {
             self.open_session(proposal)
         };

@@ -3,6 +3,7 @@
 use crate::hello::JournalHead;
 use crate::journal::Entry;
 use crate::message::CeremonyPlan;
+use crate::quota::Tally;
 use model::card::NodeCard;
 use model::ids::{CeremonyId, ClientId, NodeId, PairEpoch, RequestId, SessionId, VaultId};
 use model::request::{Fill, Request};
@@ -32,6 +33,9 @@ pub(crate) struct State {
     pub joined: BTreeSet<CeremonyId>,
     /// Requests that are neither signed nor refused.
     pub open: BTreeSet<RequestId>,
+    /// The open ones by vault and client, and all that are remembered.
+    pub open_tally: Tally,
+    pub kept_tally: Tally,
     /// Service keys by token hash.
     pub clients: BTreeMap<[u8; 32], ClientState>,
 }
@@ -229,7 +233,9 @@ impl State {
                 let own = |state: &&mut RequestState| session.is_none() || !state.entered_here;
                 if let Some(state) = self.requests.get_mut(request).filter(own) {
                     state.refused = Some((code.clone(), reason.clone()));
-                    self.open.remove(request);
+                    if self.open.remove(request) {
+                        self.open_tally.remove(&state.request);
+                    }
                 }
             }
             Entry::Released(request, session) => {
@@ -250,7 +256,9 @@ impl State {
                     state.took_ms = decided.map_or(0, |d| at.ms_since(d.at));
                     state.signed = Some((*session, fill, signatures.clone()));
                     state.refused = None;
-                    self.open.remove(request);
+                    if self.open.remove(request) {
+                        self.open_tally.remove(&state.request);
+                    }
                 }
             }
             _ => {}
@@ -319,6 +327,8 @@ impl State {
         self.expiries.insert((request.expires_at, id));
         if !self.requests.contains_key(&id) {
             self.open.insert(id);
+            self.open_tally.add(request);
+            self.kept_tally.add(request);
         }
         self.requests.entry(id).or_insert_with(|| RequestState {
             request: request.clone(),
@@ -342,9 +352,12 @@ impl State {
             }
             forgotten.push(id);
             self.expiries.pop_first();
-            self.open.remove(&id);
             let Some(state) = self.requests.remove(&id) else { continue };
             let request = &state.request;
+            self.kept_tally.remove(request);
+            if self.open.remove(&id) {
+                self.open_tally.remove(request);
+            }
             let key = (request.vault, request.client, request.idempotency_key.clone());
             if self.idempotency.get(&key) == Some(&id) {
                 self.idempotency.remove(&key);

@@ -229,11 +229,12 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
             Reply::Request(Box::new(request_view("waiting")))
         }
         Command::Request(_) => Reply::Request(Box::new(request_view("refused"))),
+        Command::Keyed { .. } => Reply::Requests(vec![]),
         Command::Requests { .. } => {
             Reply::Requests(["signed", "refused", "expired"].map(request_view).to_vec())
         }
         Command::NewClient { .. } => Reply::Client(ClientId([3; 16])),
-        Command::RemoveClient(_) => Reply::Done,
+        Command::RemoveClient(_) | Command::Known => Reply::Done,
         Command::EvmAccounts => Reply::EvmAccounts(vec![]),
     })
 }
@@ -282,7 +283,7 @@ fn url_of(path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     let mut url = path.to_owned();
     let mut query = Vec::new();
-    for parameter in parameters {
+    for parameter in parameters.iter().filter(|parameter| parameter["in"] != "header") {
         let name = parameter["name"].as_str().unwrap();
         let value = match (name, parameter["schema"]["pattern"].as_str()) {
             ("id", Some("^[0-9a-f]{32}$")) => "11".repeat(16),

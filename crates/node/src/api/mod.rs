@@ -3,6 +3,7 @@
 //! Invariants: a credential is checked before a body is read; bodies are strict JSON within bounds; every refusal has
 //! a stable code; overload is shed at the door with 429. Absent on purpose: cookies, CORS, sessions, state of its own.
 
+mod door;
 mod extract;
 mod health;
 mod problem;
@@ -11,8 +12,10 @@ mod serve;
 mod state;
 mod tls;
 
+pub use door::{ClientLimits, Door};
 pub use extract::{
-    ANSWER_TIME_MAX, Asker, TlsCaller, WAIT_MS_MAX, bearer, caller_of_token, read_body,
+    ANSWER_TIME_MAX, TlsCaller, WAIT_MS_MAX, bearer, caller_of_head, caller_of_token, read_body,
+    tls_credential, token_credential,
 };
 pub use problem::{ApiError, status, unauthorized};
 pub use serve::{ListenError, Server, bind};

@@ -41,10 +41,11 @@ pub fn status(problem: &Problem) -> StatusCode {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = status(&self.0);
+        let retry_secs = self.0.retry_ms.unwrap_or(1_000).div_ceil(1_000).max(1);
         let body = Json(self.0.to_api());
         match status {
             StatusCode::TOO_MANY_REQUESTS => {
-                (status, [(header::RETRY_AFTER, "1")], body).into_response()
+                (status, [(header::RETRY_AFTER, retry_secs.to_string())], body).into_response()
             }
             StatusCode::UNAUTHORIZED => {
                 (status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
@@ -95,5 +96,8 @@ mod tests {
         }
         let shed = ApiError(refuse(Class::Overloaded, "overloaded", "")).into_response();
         assert_eq!(shed.headers()["retry-after"], "1");
+        let full = refuse(Class::Overloaded, "vault_open_max", "").retry_after_ms(9_001);
+        assert_eq!(full.hint.as_deref(), Some("try again in 10 s"));
+        assert_eq!(ApiError(full).into_response().headers()["retry-after"], "10");
     }
 }

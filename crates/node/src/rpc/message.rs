@@ -42,7 +42,7 @@ impl Incoming {
 }
 
 /// A refusal on its way out.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct RpcError {
     pub code: i64,
     pub message: String,
