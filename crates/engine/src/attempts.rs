@@ -169,7 +169,7 @@ impl Engine {
     pub(crate) fn try_others(&mut self, id: RequestId, reason: &str) {
         let at = self.now.saturating_add_ms(OTHERS_PAUSE_MS);
         self.retries.entry(id).or_default().at = at;
-        self.last_failures.insert(id, bounded(reason));
+        self.last_failures.insert(id, ("not_signed".to_owned(), bounded(reason)));
     }
 
     /// Starts an attempt; what goes wrong is recorded with the request.
@@ -204,7 +204,7 @@ impl Engine {
                 self.send_all(members.unwrap_or_default().into_values(), &message);
             }
             Err(problem) if problem.class == Class::Unavailable => {
-                self.after_failure(id, problem.message);
+                self.after_failure(id, problem.code, problem.message);
             }
             Err(problem) => self.after_refusal(id, problem.code, problem.message, entropy),
         }
@@ -237,7 +237,7 @@ impl Engine {
             return;
         }
         if self.holds_spends(id) {
-            return self.after_failure(id, reason);
+            return self.after_failure(id, code, reason);
         }
         self.retries.remove(&id);
         self.refuse_request(id, code, &reason);
@@ -283,7 +283,7 @@ impl Engine {
     }
 
     /// An attempt ended without a signature and without a refusal: somebody was silent or broke the protocol.
-    pub(crate) fn after_failure(&mut self, id: RequestId, reason: String) {
+    pub(crate) fn after_failure(&mut self, id: RequestId, code: &str, reason: String) {
         if self.state.requests.get(&id).is_none_or(|s| s.signed.is_some()) {
             return;
         }
@@ -294,11 +294,11 @@ impl Engine {
             let doubled = FAILURE_PAUSE_MS.saturating_mul(1 << retry.failures.min(10));
             retry.at = now.saturating_add_ms(doubled.min(FAILURE_PAUSE_MS_MAX));
             retry.failures = retry.failures.saturating_add(1);
-            self.last_failures.insert(id, bounded(&reason));
+            self.last_failures.insert(id, (bounded(code), bounded(&reason)));
             return;
         }
         self.retries.remove(&id);
-        self.refuse_request(id, "not_signed", &reason);
+        self.refuse_request(id, code, &reason);
     }
 
     /// After a restart: what may be half signed goes on, what was not even decided ends by name.

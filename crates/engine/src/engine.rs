@@ -108,7 +108,7 @@ pub struct Engine {
     pub(crate) early: BTreeMap<(SessionId, NodeId), Early>,
     pub(crate) waiters: BTreeMap<RequestId, Vec<Waiter>>,
     pub(crate) retries: BTreeMap<RequestId, Retry>,
-    pub(crate) last_failures: BTreeMap<RequestId, String>,
+    pub(crate) last_failures: BTreeMap<RequestId, (String, String)>,
     pub(crate) refusals: BTreeMap<NodeId, (Timestamp, u32)>,
     pub(crate) budgets: BTreeMap<(NodeId, Costly), (Timestamp, u32)>,
     pub(crate) suspects: BTreeMap<NodeId, (Timestamp, u32)>,

@@ -74,7 +74,8 @@ impl Engine {
                 return self.warn("protocol_mismatch", text);
             }
             Err(error) => {
-                return self.warn("malformed_hello", format!("{}: {error}", self.name_of(peer)));
+                self.warn("malformed_hello", format!("{}: {error}", self.name_of(peer)));
+                return self.push(Effect::Disconnect { peer });
             }
         }
         // A new run of the peer: whatever was in flight with the old one is gone.

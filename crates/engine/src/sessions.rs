@@ -390,7 +390,7 @@ impl Engine {
         }
         self.drop_session(session, reason, true);
         if mine {
-            self.after_failure(request, reason.to_owned());
+            self.after_failure(request, "not_signed", reason.to_owned());
         }
     }
 

@@ -284,8 +284,7 @@ impl Engine {
     /// Why it was refused, or why the last attempt failed while another is on its way.
     fn problem_view(&self, id: RequestId, state: &RequestState) -> Option<api::Problem> {
         let refused = state.refused.clone();
-        let failed = self.last_failures.get(&id).map(|m| ("not_signed".to_owned(), m.clone()));
-        let (code, message) = refused.or(failed)?;
+        let (code, message) = refused.or_else(|| self.last_failures.get(&id).cloned())?;
         Some(api::Problem { code, message, hint: None })
     }
 

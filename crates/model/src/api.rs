@@ -77,6 +77,7 @@ pub struct WarningView {
 
 /// `POST /v1/peers`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TrustPeer {
     /// The card, one line.
     pub card: String,
@@ -86,6 +87,7 @@ pub struct TrustPeer {
 
 /// `POST /v1/unseal`
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unseal {
     /// The passphrase.
     pub passphrase: String,
@@ -93,6 +95,7 @@ pub struct Unseal {
 
 /// `POST /v1/ceremonies`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewCeremony {
     /// `test` or `live`, for ever.
     pub purpose: Purpose,

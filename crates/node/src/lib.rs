@@ -9,6 +9,8 @@ pub mod api;
 pub mod chain;
 pub mod compute;
 pub mod entropy;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod harden;
 pub mod home;
 pub mod logging;

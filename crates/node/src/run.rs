@@ -7,6 +7,7 @@
 mod open;
 mod outside;
 mod record;
+mod tamper;
 
 pub use open::OpenError;
 

@@ -11,6 +11,7 @@ mod routes;
 mod serve;
 mod state;
 mod tls;
+mod watched;
 
 pub use door::{ClientLimits, Door};
 pub use extract::{
@@ -21,6 +22,8 @@ pub use problem::{ApiError, status, unauthorized};
 pub use serve::{ListenError, Server, bind};
 pub use state::{ApiState, Running, Unsealer};
 pub use tls::{ApiTls, TlsError};
+
+use problem::Refused;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -67,6 +70,9 @@ async fn observe(
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     state.metrics.http(route, status);
+    if let Some(Refused(code)) = response.extensions().get() {
+        state.metrics.refusal(code);
+    }
     span.in_scope(|| tracing::debug!(status, "answered"));
     let headers = response.headers_mut();
     headers.insert("x-request-id", HeaderValue::from(number));

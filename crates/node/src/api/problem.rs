@@ -9,6 +9,10 @@ use engine::{Class, Problem, refuse};
 #[derive(Debug)]
 pub struct ApiError(pub Problem);
 
+/// Goes with the answer to where it is counted: the refusal's name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused(pub(super) &'static str);
+
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         Self(problem)
@@ -43,7 +47,7 @@ impl IntoResponse for ApiError {
         let status = status(&self.0);
         let retry_secs = self.0.retry_ms.unwrap_or(1_000).div_ceil(1_000).max(1);
         let body = Json(self.0.to_api());
-        match status {
+        let mut response = match status {
             StatusCode::TOO_MANY_REQUESTS => {
                 (status, [(header::RETRY_AFTER, retry_secs.to_string())], body).into_response()
             }
@@ -51,7 +55,9 @@ impl IntoResponse for ApiError {
                 (status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
             }
             _ => (status, body).into_response(),
-        }
+        };
+        response.extensions_mut().insert(Refused(self.0.code));
+        response
     }
 }
 

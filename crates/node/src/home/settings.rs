@@ -127,6 +127,17 @@ pub struct DebugSettings {
     /// Append what leaves of one-time scalars (their public halves, which peers see anyway) to this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_one_time: Option<PathBuf>,
+    /// Be the traitor of a test: spoil what this node sends to a peer for a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tamper_pair: Option<TamperPair>,
+}
+
+/// How much a test's traitor spoils.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TamperPair {
+    /// The first message of an ECDSA transfer after each start.
+    Once,
 }
 
 impl Settings {
@@ -239,11 +250,30 @@ impl Settings {
             None => text
                 .push_str("# Pages of 4 KiB that the store may grow to\n# pages_max = 1000000\n"),
         }
+        self.push_optional(&mut text);
+        text
+    }
+
+    /// Tables that most nodes do not have.
+    fn push_optional(&self, text: &mut String) {
+        if let Some(tls) = &self.api_tls {
+            let file = |path: &PathBuf| quoted(&path.to_string_lossy());
+            let (cert, key) = (file(&tls.cert), file(&tls.key));
+            text.push_str(&format!("\n[api_tls]\ncert = {cert}\nkey = {key}\n"));
+            if let Some(client_ca) = &tls.client_ca {
+                text.push_str(&format!("client_ca = {}\n", file(client_ca)));
+            }
+        }
+        if self.debug != DebugSettings::default() {
+            text.push_str("\n[debug]\n");
+        }
         if let Some(path) = &self.debug.record_one_time {
             let path = quoted(&path.to_string_lossy());
-            text.push_str(&format!("\n[debug]\nrecord_one_time = {path}\n"));
+            text.push_str(&format!("record_one_time = {path}\n"));
         }
-        text
+        if let Some(TamperPair::Once) = self.debug.tamper_pair {
+            text.push_str("tamper_pair = \"once\"\n");
+        }
     }
 }
 

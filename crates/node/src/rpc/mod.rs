@@ -253,5 +253,22 @@ fn single(answer: Value) -> Response {
     (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], response).into_response()
 }
 
+/// Reads a call or a batch as the endpoint does, up to the point where the engine would be asked.
+pub(crate) fn fuzz_calls(value: Value) {
+    let calls = match value {
+        Value::Array(calls) => calls,
+        one => vec![one],
+    };
+    for call in calls {
+        let Ok(call) = Incoming::parse(call) else { continue };
+        assert!(!methods::label(&call.method).is_empty());
+        for param in &call.params {
+            if let Ok(transaction) = chains::evm::rpc::parse_transaction(param) {
+                drop(fill::wish(&transaction, transaction.chain_id.unwrap_or(1)));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use super::RunError;
 use super::outside::{World, pump};
 use super::record::Recorder;
+use super::tamper::Tamper;
 use crate::api::Running;
 use crate::chain::ChainPool;
 use crate::compute::Compute;
@@ -134,10 +135,11 @@ impl Opener {
         let mut store = Box::new(home.open_store(&unsealed)?);
         let settings = home.settings();
         if settings.test_home {
-            refuse_live_vaults(store.as_mut())?;
+            refuse_live_vaults(&store.load()?.entries)?;
         }
         let recorder = settings.debug.record_one_time.as_deref().map(Recorder::open);
         let recorder = recorder.transpose().map_err(OpenError::Recorder)?;
+        let tamper = settings.debug.tamper_pair.map(Tamper::start);
         let config = Config {
             operator: settings.operator.clone(),
             endpoint: settings.advertise.clone(),
@@ -156,8 +158,13 @@ impl Opener {
         let compute = Arc::new(Compute::start(threads, &handle).map_err(OpenError::Thread)?);
         let (peers_of_world, chains) = (peers.clone(), self.chains.clone());
         let handle_of_world = handle.clone();
-        let world =
-            Box::new(World { peers: peers_of_world, chains, handle: handle_of_world, recorder });
+        let world = Box::new(World {
+            peers: peers_of_world,
+            chains,
+            handle: handle_of_world,
+            recorder,
+            tamper,
+        });
         let seed = Seed { key, config };
         let metrics = Arc::clone(&self.metrics);
         let runner = Runner::start(inbox, store, world, Arc::clone(&compute), seed, metrics)?;
@@ -171,6 +178,7 @@ impl Opener {
             })
             .map_err(OpenError::Thread)?;
         self.runtime.spawn(pump(events, handle.clone()));
+        self.metrics.watch_links(Some(peers.clone()));
         *open = Some(Open { handle: handle.clone(), peers, thread });
         Ok(Running { handle, compute })
     }
@@ -210,6 +218,7 @@ impl Opener {
         if let Some(peers) = peers {
             peers.shutdown().await;
         }
+        self.metrics.watch_links(None);
         joined
     }
 
@@ -231,9 +240,9 @@ impl Opener {
     }
 }
 
-/// A test home may have a cheap seal and a recording, so a home that holds a live vault must not be made one.
-fn refuse_live_vaults(store: &mut dyn Store) -> Result<(), OpenError> {
-    let live = store.load()?.entries.iter().any(|bytes| match Record::from_bytes(bytes) {
+/// A test home may have a cheap seal, a recording and a traitor, so a home that holds a live vault must not be made one.
+fn refuse_live_vaults(entries: &[Vec<u8>]) -> Result<(), HomeError> {
+    let live = entries.iter().any(|bytes| match Record::from_bytes(bytes) {
         Ok(Record { entry: Entry::VaultStored { plan, .. }, .. }) => plan.purpose == Purpose::Live,
         // What does not read is refused, with its name, when the engine starts.
         _ => false,
@@ -242,7 +251,7 @@ fn refuse_live_vaults(store: &mut dyn Store) -> Result<(), OpenError> {
         return Ok(());
     }
     let problem = "this node holds a live vault; remove the setting".to_owned();
-    Err(HomeError::Setting { setting: "test_home", problem }.into())
+    Err(HomeError::Setting { setting: "test_home", problem })
 }
 
 /// Says on drop that the engine's thread is over.
@@ -251,5 +260,31 @@ struct Told(watch::Sender<bool>);
 impl Drop for Told {
     fn drop(&mut self) {
         let _nobody_waits = self.0.send(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDS: &str = include_str!("../../../../vectors/engine/1/records.json");
+
+    /// Goal: what only tests may do is impossible beside real money. Method: the vectors' stored vault, of both purposes.
+    #[test]
+    fn a_home_that_holds_a_live_vault_is_no_test_home() {
+        let vectors: Vec<serde_json::Value> = serde_json::from_str(RECORDS).unwrap();
+        let stored = vectors.iter().find(|vector| vector["name"] == "vault stored").unwrap();
+        let bytes = hex::decode(stored["bytes"].as_str().unwrap()).unwrap();
+        for (purpose, good) in [(Purpose::Test, true), (Purpose::Live, false)] {
+            let mut record = Record::from_bytes(&bytes).unwrap();
+            let Entry::VaultStored { plan, .. } = &mut record.entry else { panic!("{record:?}") };
+            plan.purpose = purpose;
+            let outcome = refuse_live_vaults(&[record.to_bytes()]);
+            assert_eq!(outcome.is_ok(), good);
+            if let Err(error) = outcome {
+                assert_eq!(error.code(), "bad_setting");
+                assert!(error.to_string().contains("test_home"), "{error}");
+            }
+        }
     }
 }

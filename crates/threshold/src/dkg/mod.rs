@@ -89,6 +89,13 @@ impl core::fmt::Debug for Running {
     }
 }
 
+/// A member's message: what reads is written again to the same bytes.
+pub(crate) fn fuzz_message(data: &[u8]) {
+    if let Ok(broadcast::Message { broadcast, private }) = broadcast::Message::read(data) {
+        assert_eq!(broadcast::write_message(&broadcast, private.as_ref()), data);
+    }
+}
+
 /// Begins a ceremony for the member at `me`.
 pub fn start(
     plan: Arc<Plan>,

@@ -11,6 +11,8 @@
 pub mod gate;
 mod setup;
 
+pub(crate) use setup::fuzz_setup;
+
 pub use gate::{Failure, PairGate, Settled, Ticket};
 pub use setup::{PairSetup, PairStep};
 

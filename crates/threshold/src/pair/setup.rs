@@ -228,6 +228,16 @@ fn read_engine(bytes: &[u8]) -> Result<EngineMessage, WireError> {
     if again == bytes { Ok(engine) } else { Err(WireError::Range("engine message")) }
 }
 
+/// Both messages of a peer, up to the proofs.
+pub(crate) fn fuzz_setup(data: &[u8]) {
+    if let Ok(first) = First::from_bytes(data) {
+        assert_eq!(first.to_bytes(), data, "a second spelling of a first message");
+        drop(read_engine(&first.engine));
+    }
+    drop(read_engine(data));
+    drop(read_second(data));
+}
+
 fn finish_engine(
     context: &Context,
     base: &BaseSecrets,

@@ -45,6 +45,18 @@ use quorum::{QuorumKey, Root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// The body of a signing message, as each round reads it.
+pub(crate) fn fuzz_bodies(data: &[u8]) {
+    ecdsa_wire::fuzz_bodies(data);
+    // The head is public; what stands behind it is the body.
+    let mut reader = model::wire::Reader::new(data);
+    if Head::read(&mut reader).is_ok()
+        && let Ok(body) = reader.bytes(model::limits::MESSAGE_BYTES_MAX)
+    {
+        ecdsa_wire::fuzz_bodies(&body);
+    }
+}
+
 /// What a session is about and what this node brings to it.
 pub struct Input<'a> {
     /// Fresh for each attempt and agreed by all members.
