@@ -1,6 +1,8 @@
 //! The command line. Doc comments are the help; `docs/cli.md` is their snapshot.
 
-use crate::commands::{address, bench, ceremony, clients, decode, demo, node, request, vault};
+use crate::commands::{
+    address, bench, ceremony, clients, decode, demo, node, request, vault, verify,
+};
 use std::path::PathBuf;
 
 /// Shared custody: several companies sign together for one set of addresses, none can sign alone
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Client(clients::Command),
     /// Read bytes as the nodes would read them, offline
     Decode(decode::Args),
+    /// Check the record of a ceremony, offline
+    Verify(verify::Args),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Command),
@@ -159,6 +163,11 @@ mod tests {
         check("request raw --format digest --network evm:1 00", false);
         check("request show 00", false);
         check("decode evm 0x02", true);
+        check("vault ceremony --out f", true);
+        check("vault ceremony treasury", false);
+        check("ceremony evidence abcd --out f", true);
+        check("verify f", true);
+        check("verify f --vault treasury", false);
         check("decode dogecoin 00", false);
         check("decode message - --network evm:1", true);
         check("bench sign --scheme ecdsa --seconds 0", false);

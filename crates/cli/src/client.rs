@@ -177,6 +177,12 @@ impl Client {
     pub(crate) fn ceremonies(&self) -> Result<Vec<api::CeremonyView>, CommandError> {
         self.get("/v1/ceremonies")
     }
+    pub(crate) fn evidence(&self, id: CeremonyId) -> Result<api::RecordView, CommandError> {
+        self.get(&format!("/v1/ceremonies/{id}/evidence"))
+    }
+    pub(crate) fn vault_ceremony(&self, id: VaultId) -> Result<api::RecordView, CommandError> {
+        self.get(&format!("/v1/vaults/{id}/ceremony"))
+    }
     pub(crate) fn vaults(&self) -> Result<Vec<api::VaultView>, CommandError> {
         self.get("/v1/vaults")
     }

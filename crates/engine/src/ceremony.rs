@@ -9,11 +9,10 @@ use crate::journal::{Entry, bounded};
 use crate::message::{CeremonyPlan, Message};
 use crate::problem::{Class, Problem, refuse};
 use crate::sessions::Purpose as JobPurpose;
-use model::access::AccessTree;
 use model::api;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{CeremonyId, Epoch, NodeId, Seat, VaultId};
+use model::ids::{CeremonyId, NodeId, Seat, VaultId};
 use model::keys::Purpose;
 use model::limits;
 use model::secret::Secret;
@@ -39,6 +38,8 @@ pub(crate) struct Ceremony {
     pub phase: Phase,
     /// When the phase that can time out began.
     pub since: Timestamp,
+    /// Members whose word about a breach was checked: one each.
+    pub accusers: BTreeSet<NodeId>,
     round: u8,
     inbox: BTreeMap<(u8, Seat), Vec<u8>>,
 }
@@ -60,13 +61,6 @@ pub(crate) enum Phase {
 impl Ceremony {
     fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Done(_) | Phase::Failed(_))
-    }
-}
-
-impl CeremonyPlan {
-    /// Seats are numbered from 1 in the order of the members.
-    pub(crate) fn seats(&self) -> BTreeMap<Seat, NodeId> {
-        (1u16..).map(Seat).zip(self.members.iter().copied()).collect()
     }
 }
 
@@ -165,6 +159,7 @@ impl Engine {
             joined: BTreeSet::new(),
             phase: Phase::Waiting,
             since: self.now,
+            accusers: BTreeSet::new(),
             round: 0,
             inbox: BTreeMap::new(),
             plan: plan.clone(),
@@ -195,6 +190,7 @@ impl Engine {
             Message::Dkg { ceremony, round, bytes } => {
                 self.handle_dkg(peer, ceremony, round, bytes);
             }
+            Message::CeremonyEvidence(id, bytes) => self.handle_evidence(peer, id, bytes),
             Message::VaultStored { ceremony, vault } => {
                 self.handle_vault_stored(peer, ceremony, vault);
             }
@@ -239,15 +235,11 @@ impl Engine {
             return;
         }
         let plan = ceremony.plan.clone();
-        let members = plan.seats();
-        let seats: Vec<Seat> = members.keys().copied().collect();
-        let tree = AccessTree::committee(plan.threshold, &seats);
-        let me = members.iter().find(|(_, node)| **node == self.me).map(|(seat, _)| *seat);
-        let (Ok(tree), Some(me)) = (tree, me) else { return };
+        let Some(dkg_plan) = plan.dkg_plan() else { return };
+        let me = dkg_plan.members.iter().find(|(_, node)| **node == self.me);
+        let Some(me) = me.map(|(seat, _)| *seat) else { return };
         ceremony.phase = Phase::Busy;
         ceremony.since = self.now;
-        let dkg_plan =
-            dkg::Plan { ceremony: id, purpose: plan.purpose, epoch: Epoch(1), tree, members };
         let job = Job::DkgStart { plan: Arc::new(dkg_plan), me, key: Arc::clone(&self.key) };
         self.compute(job, JobPurpose::Ceremony(id));
     }
@@ -310,6 +302,9 @@ impl Engine {
             Err(error) => {
                 let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
                 let text = format!("{error}{}", source.unwrap_or_default());
+                if let dkg::DkgError::Misbehaved { culprit, evidence } = error {
+                    self.found_breach(id, culprit, evidence);
+                }
                 self.fail_ceremony(id, text, true);
             }
         }
@@ -327,6 +322,7 @@ impl Engine {
         self.put_secret(vault_public_key(vault), Secret::new(bytes));
         self.put_secret(vault_share_key(vault), outcome.share.to_bytes());
         self.commit(entry);
+        self.keep_record(&plan, vault, outcome.transcript, outcome.confirmations);
         let keeping = Keeping { public: Arc::new(outcome.public), share: Arc::new(outcome.share) };
         self.vaults.insert(vault, keeping);
         self.stored.entry(vault).or_default().insert(self.me);

@@ -40,6 +40,10 @@ pub enum Command {
     Ceremonies,
     /// Is this caller known?
     Known,
+    /// The evidence that a member of a ceremony broke the protocol (operator).
+    Evidence(CeremonyId),
+    /// The public record of the ceremony that made a vault.
+    VaultCeremony(VaultId),
     /// Vaults the caller may see.
     Vaults,
     /// One vault.
@@ -115,6 +119,8 @@ pub enum Reply {
     Ceremony(api::CeremonyView),
     /// To [`Command::Ceremonies`].
     Ceremonies(Vec<api::CeremonyView>),
+    /// To [`Command::Evidence`] and [`Command::VaultCeremony`].
+    Record(Box<api::RecordView>),
     /// To [`Command::Vaults`].
     Vaults(Vec<api::VaultView>),
     /// To [`Command::Vault`].

@@ -277,6 +277,7 @@ impl Engine {
             }
             Event::Computed { id, output } => self.handle_computed(id, output),
             Event::Facts { request, result } => self.handle_facts(request, result, entropy),
+            Event::Resumed { reason } => self.handle_resumed(&reason),
         }
         self.admit_waiting(entropy);
         self.take_output()
@@ -329,6 +330,7 @@ impl Engine {
             | Message::CeremonyJoin(_)
             | Message::CeremonyFail(..)
             | Message::Dkg { .. }
+            | Message::CeremonyEvidence(..)
             | Message::VaultStored { .. } => self.handle_ceremony_message(peer, message),
             Message::Propose(_)
             | Message::Verdict { .. }
@@ -421,6 +423,11 @@ impl Engine {
     pub(crate) fn delete_secret(&mut self, key: String) {
         self.output.commit.puts.retain(|(put, _)| *put != key);
         self.output.commit.deletes.push(key);
+    }
+
+    /// Writes or drops a public record in this output's commit.
+    pub(crate) fn put_record(&mut self, name: String, bytes: Option<Vec<u8>>) {
+        self.output.commit.public.push((name, bytes));
     }
 
     pub(crate) fn push(&mut self, effect: Effect) {

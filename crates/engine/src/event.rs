@@ -4,6 +4,7 @@ use crate::Caller;
 use crate::command::{Command, CommandId, Reply};
 use crate::job::{Job, JobId, JobOutput};
 use crate::problem::Problem;
+use model::api::RecordView;
 use model::ids::{NodeId, RequestId};
 use model::intent::Network;
 use model::request::Coin;
@@ -59,6 +60,12 @@ pub enum Event {
         id: JobId,
         /// Its result.
         output: JobOutput,
+    },
+    /// The machine was paused, copied, restored or its clock was set. Only for an engine that [`crate::Engine::start`] has
+    /// just made and that let nothing out yet: starting is what dropped every nonce and session.
+    Resumed {
+        /// What was noticed.
+        reason: String,
     },
     /// A chain node answered [`Effect::AskChain`].
     Facts {
@@ -129,12 +136,17 @@ pub struct Commit {
     pub puts: Vec<(String, Secret<Vec<u8>>)>,
     /// Secret values to destroy, by key.
     pub deletes: Vec<String>,
+    /// Public records to write or, without bytes, to drop, by name.
+    pub public: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Commit {
     /// True when nothing has to be written.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.puts.is_empty() && self.deletes.is_empty()
+        self.records.is_empty()
+            && self.puts.is_empty()
+            && self.deletes.is_empty()
+            && self.public.is_empty()
     }
 }
 
@@ -183,6 +195,15 @@ pub enum Effect {
         id: CommandId,
         /// The answer.
         result: Result<Reply, Problem>,
+    },
+    /// Answer a command with a public record: read it, hold it against the hash in `view` and put it there.
+    ReplyRecord {
+        /// Which.
+        id: CommandId,
+        /// Name of the record.
+        name: String,
+        /// The answer without its bytes.
+        view: Box<RecordView>,
     },
     /// Ask the configured chain node and bring [`Event::Facts`].
     AskChain {

@@ -49,6 +49,22 @@ pub enum Entry {
     },
     /// Every member stored its share: addresses may be shown.
     VaultActive(VaultId, CeremonyId),
+    /// The public record of a vault's ceremony was stored in the same write: SHA-256 of it.
+    CeremonyRecorded(CeremonyId, VaultId, [u8; 32]),
+    /// Evidence against a member was checked and stored in the same write, as a record that convinces a stranger.
+    CeremonyBroken {
+        /// The ceremony.
+        ceremony: CeremonyId,
+        /// Who broke the protocol.
+        culprit: NodeId,
+        /// Stable name of the breach.
+        breach: String,
+        /// SHA-256 of the record.
+        hash: [u8; 32],
+    },
+    /// The machine stood still, was moved or restored, or its clock was set: what was in memory is gone, and so is all pair
+    /// state. Follows the `Started` of the run that replaced it.
+    Resumed(String),
     /// A client's request was accepted at this node.
     Requested(Box<Request>),
     /// This node decided to sign: durable before its first message of the session.
@@ -197,23 +213,7 @@ impl Wire for Entry {
                 w.u8(8);
                 w.fixed(&peer.0);
             }
-            Self::CeremonyJoined(plan) => {
-                w.u8(9);
-                plan.write(w);
-            }
-            Self::VaultStored { plan, vault, epoch, hash } => {
-                w.u8(10);
-                plan.write(w);
-                w.fixed(&vault.0);
-                w.u32(epoch.0);
-                w.fixed(hash);
-            }
-            Self::VaultActive(vault, ceremony) => {
-                w.u8(11);
-                w.fixed(&vault.0);
-                w.fixed(&ceremony.0);
-            }
-            _ => self.write_request(w),
+            _ => self.write_ceremony(w),
         }
     }
 
@@ -236,13 +236,63 @@ impl Wire for Entry {
                 hash: r.fixed()?,
             }),
             11 => Ok(Self::VaultActive(VaultId(r.fixed()?), CeremonyId(r.fixed()?))),
+            12 => {
+                Ok(Self::CeremonyRecorded(CeremonyId(r.fixed()?), VaultId(r.fixed()?), r.fixed()?))
+            }
+            13 => Ok(Self::CeremonyBroken {
+                ceremony: CeremonyId(r.fixed()?),
+                culprit: NodeId(r.fixed()?),
+                breach: r.text()?,
+                hash: r.fixed()?,
+            }),
+            14 => r.text().map(Self::Resumed),
             _ => read_request(tag, r),
         }
     }
 }
 
 impl Entry {
-    /// The second half of the table: requests, sessions and clients.
+    /// The middle of the table: ceremonies and vaults.
+    fn write_ceremony(&self, w: &mut Writer) {
+        match self {
+            Self::CeremonyJoined(plan) => {
+                w.u8(9);
+                plan.write(w);
+            }
+            Self::VaultStored { plan, vault, epoch, hash } => {
+                w.u8(10);
+                plan.write(w);
+                w.fixed(&vault.0);
+                w.u32(epoch.0);
+                w.fixed(hash);
+            }
+            Self::VaultActive(vault, ceremony) => {
+                w.u8(11);
+                w.fixed(&vault.0);
+                w.fixed(&ceremony.0);
+            }
+            Self::CeremonyRecorded(ceremony, vault, hash) => {
+                w.u8(12);
+                w.fixed(&ceremony.0);
+                w.fixed(&vault.0);
+                w.fixed(hash);
+            }
+            Self::CeremonyBroken { ceremony, culprit, breach, hash } => {
+                w.u8(13);
+                w.fixed(&ceremony.0);
+                w.fixed(&culprit.0);
+                w.text(breach);
+                w.fixed(hash);
+            }
+            Self::Resumed(reason) => {
+                w.u8(14);
+                w.text(reason);
+            }
+            _ => self.write_request(w),
+        }
+    }
+
+    /// The last part of the table: requests, sessions and clients.
     fn write_request(&self, w: &mut Writer) {
         match self {
             Self::Requested(request) => {
@@ -292,7 +342,7 @@ impl Entry {
                 w.u8(27);
                 w.fixed(&client.0);
             }
-            // The first half is written by `write`, which calls this for the rest only.
+            // The rest is written before: this is called for these only.
             _ => w.u8(0),
         }
     }

@@ -25,6 +25,8 @@ mod plans;
 mod problem;
 mod proofs;
 mod quota;
+pub mod record;
+mod records;
 mod replace;
 mod requests;
 mod rounds;

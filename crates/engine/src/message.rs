@@ -182,6 +182,8 @@ pub enum Message {
         /// Bytes.
         bytes: Vec<u8>,
     },
+    /// A member broke the protocol: a record that convinces a stranger ([`crate::record`]).
+    CeremonyEvidence(CeremonyId, Vec<u8>),
     /// "My share of this vault is durable."
     VaultStored {
         /// Ceremony.
@@ -268,6 +270,11 @@ impl Message {
                 w.fixed(&ceremony.0);
                 w.fixed(&vault.0);
             }
+            Self::CeremonyEvidence(ceremony, bytes) => {
+                w.u8(22);
+                w.fixed(&ceremony.0);
+                w.bytes(bytes);
+            }
             // `write` calls this for the messages of ceremonies only.
             _ => {}
         }
@@ -298,6 +305,31 @@ impl Message {
                 w.text(reason);
             }
             // `write` calls this for the messages of sessions only.
+            _ => {}
+        }
+    }
+
+    fn write_proof(&self, w: &mut Writer) {
+        match self {
+            Self::ChallengeAsk { vault } => {
+                w.u8(17);
+                w.fixed(&vault.0);
+            }
+            Self::ChallengeTell { vault, challenge } => {
+                w.u8(18);
+                w.fixed(&vault.0);
+                w.fixed(challenge);
+            }
+            Self::Proof { vault, bytes } => {
+                w.u8(19);
+                w.fixed(&vault.0);
+                w.bytes(bytes);
+            }
+            Self::ProofValid { vault } => {
+                w.u8(20);
+                w.fixed(&vault.0);
+            }
+            // `write` calls this for the messages about proofs only.
             _ => {}
         }
     }
@@ -357,28 +389,15 @@ impl Wire for Message {
             | Self::CeremonyJoin(_)
             | Self::CeremonyFail(..)
             | Self::Dkg { .. }
+            | Self::CeremonyEvidence(..)
             | Self::VaultStored { .. } => self.write_ceremony(w),
             Self::Propose(_) | Self::Verdict { .. } | Self::Round { .. } | Self::Abort { .. } => {
                 self.write_signing(w);
             }
-            Self::ChallengeAsk { vault } => {
-                w.u8(17);
-                w.fixed(&vault.0);
-            }
-            Self::ChallengeTell { vault, challenge } => {
-                w.u8(18);
-                w.fixed(&vault.0);
-                w.fixed(challenge);
-            }
-            Self::Proof { vault, bytes } => {
-                w.u8(19);
-                w.fixed(&vault.0);
-                w.bytes(bytes);
-            }
-            Self::ProofValid { vault } => {
-                w.u8(20);
-                w.fixed(&vault.0);
-            }
+            Self::ChallengeAsk { .. }
+            | Self::ChallengeTell { .. }
+            | Self::Proof { .. }
+            | Self::ProofValid { .. } => self.write_proof(w),
         }
     }
 
@@ -406,7 +425,7 @@ impl Wire for Message {
                 heard: r.flag("heard")?,
             }),
             7 => Ok(Self::PairStopped { epoch: PairEpoch(r.u32()?) }),
-            8..=12 => read_ceremony(tag, r),
+            8..=12 | 22 => read_ceremony(tag, r),
             13..=16 => read_signing(tag, r),
             17 => Ok(Self::ChallengeAsk { vault: VaultId(r.fixed()?) }),
             18 => Ok(Self::ChallengeTell { vault: VaultId(r.fixed()?), challenge: r.fixed()? }),
@@ -427,6 +446,10 @@ fn read_ceremony(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
             round: r.u8()?,
             bytes: r.bytes(limits::MESSAGE_BYTES_MAX)?,
         }),
+        22 => Ok(Message::CeremonyEvidence(
+            CeremonyId(r.fixed()?),
+            r.bytes(limits::MESSAGE_BYTES_MAX)?,
+        )),
         _ => Ok(Message::VaultStored {
             ceremony: CeremonyId(r.fixed()?),
             vault: VaultId(r.fixed()?),

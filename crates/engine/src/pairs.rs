@@ -359,7 +359,9 @@ impl Engine {
                 let text = format!("pair state with {} was not made: {error}", self.name_of(peer));
                 self.warn("pair_setup_failed", text);
             }
-            JobOutput::Sign(_) | JobOutput::Dkg(_) | JobOutput::Lost => self.drop_setup(peer),
+            JobOutput::Sign(_) | JobOutput::Dkg(_) | JobOutput::Judged(..) | JobOutput::Lost => {
+                self.drop_setup(peer);
+            }
         }
     }
 

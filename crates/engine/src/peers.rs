@@ -9,6 +9,7 @@ use crate::event::Effect;
 use crate::hello::{Hello, JournalHead, PROTOCOL};
 use crate::journal::{Entry, bounded};
 use crate::message::Message;
+use crate::pairs::Pair;
 use model::entropy::Entropy;
 use model::ids::NodeId;
 use model::time::Timestamp;
@@ -294,6 +295,24 @@ impl Engine {
         if self.held_by.insert(peer, reason).is_none() {
             self.warn("turned_away", text);
         }
+    }
+
+    /// After a pause or a restored image no pair state is used again: another copy of this node may have used it.
+    pub(crate) fn handle_resumed(&mut self, reason: &str) {
+        let reason = bounded(reason);
+        self.commit(Entry::Resumed(reason.clone()));
+        let ready: Vec<NodeId> = self
+            .pairs
+            .iter()
+            .filter(|(_, pair)| matches!(pair, Pair::Ready { .. }))
+            .map(|(peer, _)| *peer)
+            .collect();
+        // A stopped pair stays stopped: that is its operator's decision.
+        for peer in ready {
+            self.forget_pair(peer);
+        }
+        let text = format!("{reason}: a new run began; nonces, sessions and pair state are gone");
+        self.warn("resumed", text);
     }
 
     /// The operator accepts a held peer again, with fresh pair state.

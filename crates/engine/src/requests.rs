@@ -46,6 +46,10 @@ impl Engine {
             }
             Command::Cancel(request, how) => self.replace(id, caller, request, &how, true, entropy),
             Command::Known => self.client_of(caller).map(|_| Some(Reply::Done)),
+            Command::VaultCeremony(vault) => self.vault_record(id, caller, vault).map(|()| None),
+            Command::Evidence(ceremony) if caller == Caller::Operator => {
+                self.evidence(id, ceremony).map(|()| None)
+            }
             Command::Vaults
             | Command::Vault(_)
             | Command::Address { .. }

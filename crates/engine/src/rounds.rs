@@ -209,6 +209,7 @@ impl Engine {
                 self.handle_item_computed(session, item, tickets, result);
             }
             Some(Purpose::Ceremony(id)) => self.handle_ceremony_computed(id, output),
+            Some(Purpose::Evidence(id, peer)) => self.handle_judged(id, peer, output),
             Some(Purpose::Pair { peer, epoch }) => self.handle_pair_computed(peer, epoch, output),
             None => {}
         }

@@ -49,6 +49,8 @@ pub(crate) enum Purpose {
     Item { session: SessionId, item: u16, tickets: Tickets },
     /// A round of key generation.
     Ceremony(CeremonyId),
+    /// A record of a breach in a ceremony, from a peer.
+    Evidence(CeremonyId, NodeId),
     /// A step of pair state.
     Pair { peer: NodeId, epoch: PairEpoch },
 }

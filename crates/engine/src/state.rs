@@ -9,10 +9,13 @@ use model::ids::{CeremonyId, ClientId, NodeId, PairEpoch, RequestId, SessionId, 
 use model::request::{Fill, Request};
 use model::signing::Signature;
 use model::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long after its expiry a request is remembered, so that nothing it used up comes free too early (1 h).
 pub(crate) const REQUEST_MARGIN_MS: u64 = 60 * 60 * 1000;
+
+/// Ceremonies whose evidence is kept at most; the oldest makes room.
+pub(crate) const EVIDENCE_KEPT_MAX: usize = 64;
 
 /// Public state.
 #[derive(Debug, Default)]
@@ -31,6 +34,10 @@ pub(crate) struct State {
     pub spends: BTreeMap<String, RequestId>,
     /// Ceremonies that this node said yes to, ever: one is never run twice.
     pub joined: BTreeSet<CeremonyId>,
+    /// Hash of the ceremony's record by vault.
+    pub recorded: BTreeMap<VaultId, [u8; 32]>,
+    /// Evidence that is kept, oldest first.
+    pub broken: VecDeque<Broken>,
     /// Requests that are neither signed nor refused.
     pub open: BTreeSet<RequestId>,
     /// The open ones by vault and client, and all that are remembered.
@@ -38,6 +45,17 @@ pub(crate) struct State {
     pub kept_tally: Tally,
     /// Service keys by token hash.
     pub clients: BTreeMap<[u8; 32], ClientState>,
+}
+
+/// Evidence against a member of a ceremony.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// The ceremony.
+    pub ceremony: CeremonyId,
+    /// Who broke the protocol.
+    pub culprit: NodeId,
+    /// SHA-256 of the record.
+    pub hash: [u8; 32],
 }
 
 /// One trusted peer.
@@ -180,6 +198,17 @@ impl State {
                     state.active = true;
                 }
             }
+            Entry::CeremonyRecorded(_, vault, hash) => {
+                self.recorded.insert(*vault, *hash);
+            }
+            Entry::CeremonyBroken { ceremony, culprit, hash, .. } => {
+                let (ceremony, culprit, hash) = (*ceremony, *culprit, *hash);
+                self.broken.push_back(Broken { ceremony, culprit, hash });
+                while self.broken.len() > EVIDENCE_KEPT_MAX {
+                    self.broken.pop_front();
+                }
+            }
+            Entry::Resumed(_) => {}
             Entry::Requested(_)
             | Entry::Decided { .. }
             | Entry::Refused { .. }
@@ -263,6 +292,11 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// Evidence of a ceremony, if it is kept.
+    pub fn broken(&self, ceremony: CeremonyId) -> Option<&Broken> {
+        self.broken.iter().find(|broken| broken.ceremony == ceremony)
     }
 
     fn with_peer(&mut self, peer: &NodeId, change: impl FnOnce(&mut PeerState)) {

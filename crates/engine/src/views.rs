@@ -159,6 +159,7 @@ impl Engine {
             state: state.to_owned(),
             vault,
             failure,
+            culprit: self.state.broken(plan.id()).map(|broken| broken.culprit),
         }
     }
 
@@ -341,11 +342,11 @@ impl Engine {
     }
 }
 
-fn unknown_vault(vault: VaultId) -> Problem {
+pub(crate) fn unknown_vault(vault: VaultId) -> Problem {
     refuse(Class::NotFound, "unknown_vault", format!("no vault {}", vault.short()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use core::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -115,12 +115,14 @@ fn fuzz_every_decoder_refuses_or_gives_the_same_bytes_back() {
         "requests.json",
         "proposals.json",
         "bad.json",
+        "../../ceremony-record/1/records.json",
     ];
     let corpus = corpus(&files);
     keep("engine", &corpus);
     for_a_while(|round, noise| {
         let bytes = damage(noise, &corpus);
         one_spelling::<Record>(round, &bytes);
+        one_spelling::<engine::record::CeremonyRecord>(round, &bytes);
         one_spelling::<Message>(round, &bytes);
         one_spelling::<Hello>(round, &bytes);
         one_spelling::<CeremonyPlan>(round, &bytes);

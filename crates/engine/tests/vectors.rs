@@ -172,6 +172,14 @@ fn entries() -> Vec<Entry> {
         Entry::CeremonyJoined(plan()),
         Entry::VaultStored { plan: plan(), vault, epoch: Epoch(1), hash: [0x88; 32] },
         Entry::VaultActive(vault, plan().id()),
+        Entry::CeremonyRecorded(plan().id(), vault, [0x89; 32]),
+        Entry::CeremonyBroken {
+            ceremony: plan().id(),
+            culprit: peer,
+            breach: "dkg_wrong_reveal".to_owned(),
+            hash: [0x8a; 32],
+        },
+        Entry::Resumed("the clock jumped by 3600 s".to_owned()),
         Entry::Requested(Box::new(evm())),
         Entry::Decided {
             proposal: Box::new(proposal(asked, fill)),
@@ -220,6 +228,9 @@ fn entry_name(entry: &Entry) -> &'static str {
         Entry::CeremonyJoined(_) => "ceremony joined",
         Entry::VaultStored { .. } => "vault stored",
         Entry::VaultActive(..) => "vault active",
+        Entry::CeremonyRecorded(..) => "ceremony recorded",
+        Entry::CeremonyBroken { .. } => "ceremony broken",
+        Entry::Resumed(_) => "resumed",
         Entry::Requested(_) => "requested",
         Entry::Decided { .. } => "decided",
         Entry::Refused { .. } => "refused",
@@ -249,6 +260,7 @@ fn messages() -> Vec<Message> {
         Message::CeremonyJoin(ceremony),
         Message::CeremonyFail(ceremony, "no answer".to_owned()),
         Message::Dkg { ceremony, round: 1, bytes: bytes.clone() },
+        Message::CeremonyEvidence(ceremony, bytes.clone()),
         Message::VaultStored { ceremony, vault },
         Message::Propose(Box::new(proposal(asked, fill))),
         Message::Verdict {
@@ -279,6 +291,7 @@ fn message_name(message: &Message) -> &'static str {
         Message::CeremonyJoin(_) => "ceremony join",
         Message::CeremonyFail(..) => "ceremony fail",
         Message::Dkg { .. } => "dkg",
+        Message::CeremonyEvidence(..) => "ceremony evidence",
         Message::VaultStored { .. } => "vault stored",
         Message::Propose(_) => "propose",
         Message::Verdict { .. } => "verdict",
@@ -320,7 +333,7 @@ fn journal_records_are_those_of_the_vectors() {
         .map(|r| vector(entry_name(&r.entry), r, Some(&Record::hash(&r.to_bytes()))))
         .collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 19, "one record of each kind");
+    assert_eq!(names.len(), 22, "one record of each kind");
     check::<Record>("records.json", &made);
 }
 
@@ -328,7 +341,7 @@ fn journal_records_are_those_of_the_vectors() {
 fn messages_are_those_of_the_vectors() {
     let made: Vec<Vector> = messages().iter().map(|m| vector(message_name(m), m, None)).collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 21, "one message of each kind");
+    assert_eq!(names.len(), 22, "one message of each kind");
     check::<Message>("messages.json", &made);
     check::<Hello>("hello.json", &[vector("hello", &hello(), None)]);
 }
@@ -394,7 +407,7 @@ fn each_bad_vector_is_refused_for_its_one_defect() {
         spoiled("request", &evm(), 0),
         vec![
             // The entry's number follows tag, version, sequence, hash and time.
-            bad::<Record>("unknown entry", "record", put(started.to_bytes(), 51, &[12])),
+            bad::<Record>("unknown entry", "record", put(started.to_bytes(), 51, &[19])),
             bad::<Record>("over-long text", "record", record(long).to_bytes()),
             bad::<Message>("unknown message", "message", put(messages()[0].to_bytes(), 3, &[21])),
             bad::<Message>("over-long text", "message", held.to_bytes()),

@@ -128,6 +128,23 @@ pub struct CeremonyView {
     pub vault: Option<VaultId>,
     /// Why it failed, if it did.
     pub failure: Option<String>,
+    /// The member that is proven to have broken the protocol: `GET /v1/ceremonies/{id}/evidence`.
+    pub culprit: Option<NodeId>,
+}
+
+/// `GET /v1/vaults/{id}/ceremony`, `GET /v1/ceremonies/{id}/evidence`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// The ceremony.
+    pub ceremony: CeremonyId,
+    /// The vault that came of it.
+    pub vault: Option<VaultId>,
+    /// The member that broke the protocol.
+    pub culprit: Option<NodeId>,
+    /// SHA-256 of the record, hex.
+    pub sha256: String,
+    /// The record, hex: the file that `outlast verify` reads.
+    pub record: String,
 }
 
 /// One member of a ceremony.

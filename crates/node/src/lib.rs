@@ -25,4 +25,5 @@ mod sealed_box;
 pub mod store;
 mod sys;
 
+pub use engine::record as ceremony_record;
 pub use run::{OpenError, RunError, run};

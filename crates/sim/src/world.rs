@@ -1,19 +1,19 @@
 //! The world: a queue of timed events, nodes with durable stores, links that break, and nothing that is not from the seed.
 
+pub use crate::disk::{Dice, Disk};
 use crate::faults::Faults;
 use crate::invariants::Watch;
 use engine::{
-    Caller, Command, CommandId, Config, Effect, Engine, Event, JobId, JobOutput, Output,
-    PersistentState, Problem, Reply,
+    Caller, Command, CommandId, Config, Effect, Engine, Event, JobId, JobOutput, Output, Problem,
+    Reply,
 };
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::hash;
 use model::ids::{Incarnation, NodeId};
-use model::secret::Secret;
 use model::time::Timestamp;
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,44 +23,6 @@ const BEGIN_MS: u64 = 1_767_225_600_000;
 const WRITTEN_BEFORE_MS: u64 = 3_600_000;
 /// The engine's clock tick.
 const TICK_MS: u64 = 100;
-
-/// What survives a crash of a simulated node.
-#[derive(Debug, Default, Clone)]
-pub struct Disk {
-    /// Journal records.
-    pub records: Vec<Vec<u8>>,
-    /// Secret values; in the simulator they lie open.
-    pub secrets: BTreeMap<String, Vec<u8>>,
-}
-
-impl Disk {
-    fn load(&self) -> PersistentState {
-        let open = |(key, value): (&String, &Vec<u8>)| (key.clone(), Secret::new(value.clone()));
-        PersistentState {
-            records: self.records.clone(),
-            secrets: self.secrets.iter().map(open).collect(),
-        }
-    }
-}
-
-/// The world's own generator.
-pub struct Dice(ChaCha20Rng);
-
-impl Entropy for Dice {
-    fn fill(&mut self, out: &mut [u8]) {
-        self.0.fill_bytes(out);
-    }
-}
-
-impl Dice {
-    /// A number below `bound` (0 for a bound of 0).
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0.next_u64().checked_rem(bound).unwrap_or(0)
-    }
-    fn chance(&mut self, per_thousand: u32) -> bool {
-        self.below(1000) < u64::from(per_thousand)
-    }
-}
 
 struct SimNode {
     key: Arc<NodeKey>,
@@ -316,6 +278,12 @@ impl World {
         for key in commit.deletes {
             state.disk.secrets.remove(&key);
         }
+        for (name, bytes) in commit.public {
+            match bytes {
+                Some(bytes) => state.disk.public.insert(name, bytes),
+                None => state.disk.public.remove(&name),
+            };
+        }
         let faults = self.faults;
         if faults.crash > 0 && self.dice.below(5000) < u64::from(faults.crash.min(10)) {
             let torn = self.dice.chance(faults.crash_after_commit);
@@ -352,6 +320,16 @@ impl World {
             }
             Effect::Reply { id, result } => {
                 self.replies.insert(id, result);
+            }
+            Effect::ReplyRecord { id, name, mut view } => {
+                let stored = self.disk(node).and_then(|disk| disk.public.get(&name));
+                let hex = |bytes: &[u8]| {
+                    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+                };
+                let Some(bytes) = stored else { panic!("node {node} lost its record {name}") };
+                assert_eq!(view.sha256, hex(&hash::sha256(bytes)), "{name}");
+                view.record = hex(bytes);
+                self.replies.insert(id, Ok(Reply::Record(view)));
             }
             Effect::Warn { code, message } => {
                 self.note(&[b"warn", message.as_bytes()]);
@@ -438,14 +416,20 @@ impl World {
     }
 
     fn restart(&mut self, node: usize) {
+        let first = self.nodes.get(node).is_some_and(|state| state.run == 0);
+        let Some(output) = self.begin(node) else { return };
+        self.perform(node, output);
+        if first {
+            self.schedule(TICK_MS, Timed::Tick { node });
+        }
+    }
+
+    /// A new engine from the disk, unless one runs; its first output is still to be performed.
+    fn begin(&mut self, node: usize) -> Option<Output> {
         let now = self.now;
         let mut incarnation = [0u8; 16];
         self.dice.fill(&mut incarnation);
-        let Some(state) = self.nodes.get_mut(node) else { return };
-        if state.engine.is_some() {
-            return;
-        }
-        let first = state.run == 0;
+        let state = self.nodes.get_mut(node).filter(|state| state.engine.is_none())?;
         let started = Engine::start(
             state.config.clone(),
             Arc::clone(&state.key),
@@ -458,10 +442,24 @@ impl World {
         });
         state.engine = Some(engine);
         state.run = state.run.saturating_add(1);
-        self.perform(node, output);
-        if first {
-            self.schedule(TICK_MS, Timed::Tick { node });
+        Some(output)
+    }
+
+    /// The runner noticed a pause, a restored image or a set clock: as after a crash, but at once, and the new engine is told
+    /// before anything of it leaves. With a `disk` the image brought an older one.
+    pub fn resume(&mut self, node: usize, reason: &str, disk: Option<Disk>) {
+        self.crash(node);
+        if let (Some(state), Some(disk)) = (self.nodes.get_mut(node), disk) {
+            state.disk = disk;
         }
+        let Some(mut started) = self.begin(node) else { return };
+        let (now, reason) = (self.now, reason.to_owned());
+        let Some(engine) = self.nodes.get_mut(node).and_then(|n| n.engine.as_mut()) else { return };
+        let resumed = engine.handle(now, Event::Resumed { reason }, &mut self.dice);
+        started.commit.records.extend(resumed.commit.records);
+        started.commit.deletes.extend(resumed.commit.deletes);
+        started.effects.extend(resumed.effects);
+        self.perform(node, started);
     }
 
     /// Replaces a node's disk, as a restored image would; the node restarts from it.

@@ -7,7 +7,8 @@ use engine::{Caller, Class, Command, Problem, Reply, refuse};
 use model::amount::Amount;
 use model::api::{
     AccountView, AddressView, CeremonyMember, CeremonyView, KeyView, NodeView, PeerView,
-    Problem as ApiProblem, RequestView, SignedView, VaultView, VerdictView, WarningView,
+    Problem as ApiProblem, RecordView, RequestView, SignedView, VaultView, VerdictView,
+    WarningView,
 };
 use model::ids::{CeremonyId, ClientId, NodeId, RequestId, VaultId};
 use model::intent::{Fee, Intent, Network, Operation};
@@ -199,6 +200,16 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
         state: "done".into(),
         vault,
         failure,
+        culprit: vault.is_none().then_some(NodeId([1; 32])),
+    };
+    let record = |vault: Option<VaultId>| {
+        Reply::Record(Box::new(RecordView {
+            ceremony: CeremonyId([2; 32]),
+            vault,
+            culprit: vault.is_none().then_some(NodeId([1; 32])),
+            sha256: "ab".repeat(32),
+            record: "0504".into(),
+        }))
     };
     Ok(match command {
         Command::Node | Command::Trust(_) | Command::ResumePair(_) | Command::ReleasePeer(_) => {
@@ -208,6 +219,8 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
             Reply::Ceremony(ceremony(Some(VaultId([6; 32])), None))
         }
         Command::Ceremonies => Reply::Ceremonies(vec![ceremony(None, Some("why".into()))]),
+        Command::Evidence(_) => record(None),
+        Command::VaultCeremony(id) => record(Some(id)),
         Command::Vaults => Reply::Vaults(vec![vault]),
         Command::Vault(_) => Reply::Vault(vault),
         Command::Address { network, path, .. } => Reply::Address(AddressView {
@@ -374,8 +387,10 @@ fn every_operation_fails_as_the_document_says() {
                 Command::Node
                 | Command::Ceremonies
                 | Command::Ceremony(_)
+                | Command::Evidence(_)
                 | Command::Vaults
                 | Command::Vault(_)
+                | Command::VaultCeremony(_)
                 | Command::Address { .. }
                 | Command::Account { .. }
                 | Command::Request(_)

@@ -44,10 +44,12 @@ pub fn all() -> Vec<(&'static str, MethodRouter<Arc<ApiState>>)> {
         ("/v1/peers/{id}/release", post(release)),
         ("/v1/ceremonies", get(ceremonies).post(new_ceremony)),
         ("/v1/ceremonies/{id}", get(ceremony)),
+        ("/v1/ceremonies/{id}/evidence", get(evidence)),
         ("/v1/ceremonies/{id}/join", post(join_ceremony)),
         ("/v1/vaults", get(vaults)),
         ("/v1/vaults/{id}", get(vault)),
         ("/v1/vaults/{id}/address", get(address)),
+        ("/v1/vaults/{id}/ceremony", get(vault_ceremony)),
         ("/v1/vaults/{id}/account", get(account)),
         ("/v1/vaults/{id}/requests", get(requests).post(submit)),
         ("/v1/requests/{id}", get(request)),
@@ -80,6 +82,7 @@ fn respond(reply: Reply) -> Response {
         Reply::Node(view) => Json(view).into_response(),
         Reply::Ceremony(view) => Json(view).into_response(),
         Reply::Ceremonies(views) => Json(views).into_response(),
+        Reply::Record(view) => Json(*view).into_response(),
         Reply::Vaults(views) => Json(views).into_response(),
         Reply::Vault(view) => Json(view).into_response(),
         Reply::Address(view) => Json(view).into_response(),
@@ -166,6 +169,14 @@ async fn new_ceremony(
 
 async fn ceremony(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>) -> Answer {
     operator(&state, Command::Ceremony(id)).await
+}
+
+async fn evidence(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>) -> Answer {
+    operator(&state, Command::Evidence(id)).await
+}
+
+async fn vault_ceremony(State(state): Shared, Asker(caller): Asker, Id(id): Id<VaultId>) -> Answer {
+    state.ask(caller, Command::VaultCeremony(id), 0).await.map(respond)
 }
 
 async fn join_ceremony(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>) -> Answer {

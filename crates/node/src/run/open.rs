@@ -11,6 +11,7 @@ use crate::entropy::OsEntropy;
 use crate::home::{Home, HomeError};
 use crate::metrics::Metrics;
 use crate::peers::{INCARNATION_BYTES, PeerConfig, PeerManager, StartError, Timing};
+use crate::runner::watch::{ThisMachine, Watch};
 use crate::runner::{Handle, Input, Runner, RunnerError, Seed, channel};
 use crate::seal::SealError;
 use crate::store::{Store, StoreError};
@@ -167,7 +168,9 @@ impl Opener {
         });
         let seed = Seed { key, config };
         let metrics = Arc::clone(&self.metrics);
-        let runner = Runner::start(inbox, store, world, Arc::clone(&compute), seed, metrics)?;
+        let watch = Watch::new(Box::new(ThisMachine::new()));
+        let pool = Arc::clone(&compute);
+        let runner = Runner::start(inbox, store, world, pool, seed, metrics, watch)?;
         let ended = self.ended.clone();
         let thread = std::thread::Builder::new()
             .name("engine".into())

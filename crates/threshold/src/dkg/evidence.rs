@@ -84,6 +84,19 @@ pub enum EvidenceError {
     NoBreach,
 }
 
+impl EvidenceError {
+    /// Stable name for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "evidence_plan",
+            Self::Unsigned => "evidence_unsigned",
+            Self::Unrelated => "evidence_unrelated",
+            Self::Wire(_) => "evidence_malformed",
+            Self::NoBreach => "evidence_no_breach",
+        }
+    }
+}
+
 /// The error for `evidence`, with the culprit that a stranger would find too.
 pub(super) fn blame(plan: &Plan, evidence: Evidence) -> DkgError {
     match verify_evidence(plan, &evidence) {

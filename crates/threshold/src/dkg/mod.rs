@@ -22,7 +22,7 @@ pub use broadcast::{Broadcast, Mark};
 pub use error::{DkgError, Fault, Refusal};
 pub use evidence::{Evidence, EvidenceError, verify_evidence};
 pub use plan::{Plan, PlanError};
-pub use transcript::{TranscriptError, verify_transcript};
+pub use transcript::{TranscriptError, Verified, verify_transcript};
 
 use crate::shares::{VaultPublic, VaultShare};
 use broadcast::{Broadcast as Sent, Message, Private, Round, write_message};
