@@ -61,6 +61,25 @@ impl Default for Retry {
     }
 }
 
+/// A proposal that no frame holds would reach nobody: it is refused before anything is proposed. Only coins, with their
+/// whole transactions, can make one so long.
+fn check_length(proposal: &Proposal, found: usize) -> Result<(), Problem> {
+    let max = PROPOSAL_BYTES_MAX;
+    if found <= max {
+        return Ok(());
+    }
+    let coins = match &proposal.fill {
+        Fill::Bitcoin { inputs, .. } => inputs.len(),
+        Fill::Nothing | Fill::Evm { .. } | Fill::Solana { .. } => 0,
+    };
+    let text = format!(
+        "the proposal has {found} bytes, at most {max} reach the other nodes: the transactions that made \
+         these {coins} coins are too long"
+    );
+    Err(refuse(Class::Refused, "proposal_too_long", text)
+        .hint("spend fewer coins, or coins of shorter transactions"))
+}
+
 /// What each signer said of a request: its verdict, or the refusal's code and sentence.
 pub(crate) type Verdicts = BTreeMap<NodeId, Option<(String, String)>>;
 
@@ -104,8 +123,9 @@ impl Engine {
         };
         // What would not read back must never be written, and what fits no frame would be proposed in vain.
         let bytes = proposal.to_bytes();
-        if bytes.len() > PROPOSAL_BYTES_MAX || Proposal::from_bytes(&bytes).is_err() {
-            let text = format!("a proposal of {} bytes, or with a field too long", bytes.len());
+        check_length(&proposal, bytes.len())?;
+        if Proposal::from_bytes(&bytes).is_err() {
+            let text = format!("a proposal of {} bytes with a field too long", bytes.len());
             return Err(refuse(Class::Refused, "invalid_field", text));
         }
         Ok(proposal)
@@ -186,6 +206,14 @@ impl Engine {
         let Some(state) = self.state.requests.get(&id) else { return };
         // Where an earlier attempt may be out, only its very bytes again.
         let spent = state.decided.as_ref().filter(|d| d.spent).map(|d| d.fill.clone());
+        let chosen = self.drafts.get(&id);
+        let taken = chosen.is_some_and(|draft| self.needs_other_coins(&request, draft));
+        if spent.is_none() && taken && self.may_try_again(id) {
+            return match self.ask_chain(&request) {
+                Ok(()) => {}
+                Err(problem) => self.refuse_request(id, problem.code, &problem.message),
+            };
+        }
         let draft = self.drafts.get(&id);
         let fill = match (spent, draft) {
             // A replacement is chosen whole, under the nonce that is held.
@@ -222,8 +250,8 @@ impl Engine {
         let taken = ["already_used", "in_use"].contains(&code);
         let passing = ["overloaded", "pair_not_ready", "in_flight", "peer_unreachable", "replayed"];
         let passing = taken || passing.contains(&code);
-        // A nonce that the caller fixed stays taken: trying again cannot help.
-        let fixed = taken && !self.picks_nonce(id);
+        // A nonce or coin that the caller fixed stays taken: trying again cannot help.
+        let fixed = taken && !self.may_choose_again(id);
         let (now, rank) = (self.now, self.rank_for(id));
         let retry = self.retries.entry(id).or_default();
         if passing && !fixed && retry.refusals < REFUSALS_MAX {
@@ -236,10 +264,12 @@ impl Engine {
             retry.refusals = retry.refusals.saturating_add(1);
             return;
         }
-        if self.holds_spends(id) {
+        // A replacement that somebody refuses is given up: what was signed before it stands.
+        if self.holds_spends(id) && !self.is_replacement(id) {
             return self.after_failure(id, code, reason);
         }
         self.retries.remove(&id);
+        self.drafts.remove(&id);
         self.refuse_request(id, code, &reason);
     }
 
@@ -272,14 +302,19 @@ impl Engine {
         self.suspects.get(&peer).filter(|(until, _)| *until > self.now).map_or(0, |(_, n)| *n)
     }
 
-    fn picks_nonce(&self, id: RequestId) -> bool {
-        self.drafts.get(&id).is_some_and(Draft::picks_nonce)
+    fn may_choose_again(&self, id: RequestId) -> bool {
+        self.drafts.get(&id).is_some_and(Draft::may_choose_again)
     }
 
     /// True when an earlier attempt may be out: the request keeps its nonce or coins until it is signed or expires.
     fn holds_spends(&self, id: RequestId) -> bool {
         let decided = self.state.requests.get(&id).and_then(|s| s.decided.as_ref());
         decided.is_some_and(|d| d.spent)
+    }
+
+    /// True while other bytes of this request are signed and these shall take their place.
+    fn is_replacement(&self, id: RequestId) -> bool {
+        self.state.requests.get(&id).is_some_and(|s| s.superseded.is_some())
     }
 
     /// An attempt ended without a signature and without a refusal: somebody was silent or broke the protocol.
@@ -361,13 +396,10 @@ impl Engine {
         self.retries.remove(&id);
         self.drafts.remove(&id);
         self.last_failures.remove(&id);
-        if self.broadcasts.remove(&id)
-            && let Ok(Some((artefact, network))) = self.artefact(id)
-        {
-            let text = artefact.text.clone();
-            self.push(Effect::Broadcast { request: id, network, text });
+        // Who asked for the broadcast too waits until the chain node has answered.
+        if !self.begin_sending(id) {
+            self.wake(id);
         }
-        self.wake(id);
     }
 
     /// The finished artefact of a signed request.

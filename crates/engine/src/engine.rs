@@ -13,6 +13,7 @@ use crate::peers::{Costly, Link};
 use crate::plans::Plans;
 use crate::quota::Queue;
 use crate::requests::Waiter;
+use crate::sending::Sending;
 use crate::sessions::{Early, Purpose, Session};
 use crate::state::State;
 use model::card::NodeKey;
@@ -116,10 +117,12 @@ pub struct Engine {
     pub(crate) plans: Plans,
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
     pub(crate) verdicts: BTreeMap<RequestId, Verdicts>,
-    pub(crate) broadcasts: BTreeSet<RequestId>,
     /// Requests that wait for a session, and those that wait for the chain node.
     pub(crate) queue: Queue,
     pub(crate) asking: BTreeMap<RequestId, (VaultId, ClientId)>,
+    pub(crate) broadcasts: BTreeMap<RequestId, Sending>,
+    /// Signed transactions that the chain node did not take, and why.
+    pub(crate) unsent: BTreeMap<RequestId, (String, String)>,
     pub(crate) jobs: BTreeMap<JobId, Purpose>,
     pub(crate) challenges: BTreeMap<(NodeId, VaultId), [u8; 32]>,
     pub(crate) held_by: BTreeMap<NodeId, String>,
@@ -198,9 +201,10 @@ impl Engine {
             plans: Plans::default(),
             drafts: BTreeMap::new(),
             verdicts: BTreeMap::new(),
-            broadcasts: BTreeSet::new(),
             queue: Queue::default(),
             asking: BTreeMap::new(),
+            broadcasts: BTreeMap::new(),
+            unsent: BTreeMap::new(),
             jobs: BTreeMap::new(),
             challenges: BTreeMap::new(),
             held_by: BTreeMap::new(),
@@ -278,6 +282,7 @@ impl Engine {
             Event::Computed { id, output } => self.handle_computed(id, output),
             Event::Facts { request, result } => self.handle_facts(request, result, entropy),
             Event::Resumed { reason } => self.handle_resumed(&reason),
+            Event::Sent { request, result } => self.handle_sent(request, result),
         }
         self.admit_waiting(entropy);
         self.take_output()
@@ -297,6 +302,7 @@ impl Engine {
             self.verdicts.remove(&id);
             self.drafts.remove(&id);
             self.last_failures.remove(&id);
+            self.unsent.remove(&id);
             self.retries.remove(&id);
             self.broadcasts.remove(&id);
             self.asking.remove(&id);

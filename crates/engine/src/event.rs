@@ -74,6 +74,13 @@ pub enum Event {
         /// What it said, or why nothing came.
         result: Result<Facts, String>,
     },
+    /// What became of [`Effect::Broadcast`], or of a broadcast by somebody beside the engine.
+    Sent {
+        /// Request it belongs to.
+        request: RequestId,
+        /// The chain node took it, or a stable name and why not.
+        result: Result<(), (String, String)>,
+    },
 }
 
 /// What a chain node says that goes stale.
@@ -212,7 +219,7 @@ pub enum Effect {
         /// What is asked.
         query: FactsQuery,
     },
-    /// Hand a signed transaction to the configured chain node; best effort, reported by the runner's log.
+    /// Hand a signed transaction to the configured chain node and bring [`Event::Sent`].
     Broadcast {
         /// Request it belongs to.
         request: RequestId,

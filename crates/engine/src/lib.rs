@@ -31,6 +31,7 @@ mod replace;
 mod requests;
 mod rounds;
 mod rules;
+mod sending;
 mod sessions;
 mod state;
 mod views;

@@ -9,6 +9,7 @@ use crate::event::Effect;
 use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
 use crate::problem::{Class, Problem, refuse};
+use crate::sending::Sending;
 use crate::state::ClientState;
 use model::api;
 use model::card::NodeCard;
@@ -205,7 +206,7 @@ impl Engine {
         }
         self.commit(Entry::Requested(Box::new(request)));
         if new.broadcast {
-            self.broadcasts.insert(id);
+            self.broadcasts.insert(id, Sending::after_signing(true));
         }
         if let Some(draft) = draft {
             self.drafts.insert(id, draft);
@@ -317,7 +318,8 @@ impl Engine {
         id: RequestId,
         wait_ms: u64,
     ) -> Result<Option<Reply>, Problem> {
-        let ended = self.state.requests.get(&id).is_some_and(|s| s.signed.is_some());
+        let signed = self.state.requests.get(&id).is_some_and(|s| s.signed.is_some());
+        let ended = signed && !self.is_being_sent(id);
         if ended || wait_ms == 0 || !self.is_moving(id) {
             return self.request_reply(id).map(Some);
         }
@@ -331,6 +333,9 @@ impl Engine {
         let asked = self.state.requests.get(&id).is_some_and(|s| {
             s.entered_here && s.decided.is_none() && s.refused.is_none() && s.signed.is_none()
         });
-        asked || self.retries.contains_key(&id) || self.sessions.values().any(|s| s.request == id)
+        asked
+            || self.is_being_sent(id)
+            || self.retries.contains_key(&id)
+            || self.sessions.values().any(|s| s.request == id)
     }
 }

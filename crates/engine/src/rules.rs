@@ -10,7 +10,7 @@ use crate::problem::{Class, Problem, refuse};
 use chains::Plan;
 use model::card::{SigningUse, verify_node_signature};
 use model::intent::{Network, Operation};
-use model::keys::Purpose;
+use model::keys::{Purpose, VaultKeys};
 use model::limits;
 use model::request::Request;
 use model::wire::Wire;
@@ -52,6 +52,7 @@ impl Engine {
             return Err(refuse(Class::Refused, "too_many_signatures", text));
         }
         self.check_rivals(proposal, &plan)?;
+        self.check_replacement(proposal, keys)?;
         let rule = check_operations(keeping.public.purpose, &plan)?;
         Ok(Decided { plan, rule })
     }
@@ -153,6 +154,19 @@ impl Engine {
             return Err(refuse(Class::Conflict, "spent_otherwise", text));
         }
         Ok(())
+    }
+
+    /// Bytes that take the place of others that may be out pay what the chain asks for; else they would only take the
+    /// place of the earlier ones here.
+    fn check_replacement(&self, proposal: &Proposal, keys: &VaultKeys) -> Result<(), Problem> {
+        let state = self.state.requests.get(&proposal.request.id());
+        let last = state.and_then(|s| s.decided.as_ref()).filter(|d| d.spent).map(|d| &d.fill);
+        match last {
+            Some(last) if *last != proposal.fill => {
+                Ok(chains::check_replacement(keys, &proposal.request, last, &proposal.fill)?)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -321,7 +321,10 @@ impl Engine {
             // One peer's word does not make a gap in the nonces where others can be asked.
             if !others && taken && (code == "already_used" || self.is_often_refused(request)) {
                 let spends = self.sessions.get(&session).map(|s| s.plan.spends.clone());
-                self.avoid_spends(spends.into_iter().flatten().map(|spend| spend.0).collect());
+                let all = || spends.iter().flatten().map(|spend| spend.0.clone());
+                // The refusal names the one that is taken; where it does not, each may be.
+                let named: Vec<String> = all().filter(|spend| reason.contains(spend)).collect();
+                self.avoid_spends(if named.is_empty() { all().collect() } else { named });
             }
             self.drop_session(session, &text, true);
             if others && self.may_try_again(request) {

@@ -284,6 +284,7 @@ impl State {
                     let fill = decided.map_or(Fill::Nothing, |d| d.fill.clone());
                     state.took_ms = decided.map_or(0, |d| at.ms_since(d.at));
                     state.signed = Some((*session, fill, signatures.clone()));
+                    state.superseded = None;
                     state.refused = None;
                     if self.open.remove(request) {
                         self.open_tally.remove(&state.request);

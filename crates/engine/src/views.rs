@@ -284,6 +284,9 @@ impl Engine {
 
     /// Why it was refused, or why the last attempt failed while another is on its way.
     fn problem_view(&self, id: RequestId, state: &RequestState) -> Option<api::Problem> {
+        if let Some(unsent) = self.unsent_view(id, state) {
+            return Some(unsent);
+        }
         let refused = state.refused.clone();
         let (code, message) = refused.or_else(|| self.last_failures.get(&id).cloned())?;
         Some(api::Problem { code, message, hint: None })

@@ -127,18 +127,28 @@ fn requests() -> Vec<(&'static str, Request, Fill)> {
         ("evm call", evm(), evm_fill),
         (
             "bitcoin send",
-            request(parsed(btc), "m/86/1/0", bitcoin, None, ""),
-            Fill::Bitcoin { inputs: vec![coin], change: Some((2, 1_000)) },
+            request(parsed(btc), "m/86/1/0", bitcoin.clone(), None, ""),
+            Fill::Bitcoin { inputs: vec![coin.clone()], change: Some((2, 1_000)), cancel: false },
         ),
         (
             "solana transfer, durable nonce",
-            request(parsed(sol), "m/44/501/0/0", transfer, None, ""),
-            Fill::Solana { blockhash: [0xdd; 32], nonce_account: Some([0xee; 32]) },
+            request(parsed(sol), "m/44/501/0/0", transfer.clone(), None, ""),
+            Fill::Solana { blockhash: [0xdd; 32], nonce_account: Some([0xee; 32]), cancel: false },
         ),
         (
             "solana token transfer",
             request(parsed(sol), "m/44/501/0/0", token, None, ""),
-            Fill::Solana { blockhash: [0xdd; 32], nonce_account: None },
+            Fill::Solana { blockhash: [0xdd; 32], nonce_account: None, cancel: false },
+        ),
+        (
+            "bitcoin send, cancelled",
+            request(parsed(btc), "m/86/1/0", bitcoin, None, "again"),
+            Fill::Bitcoin { inputs: vec![coin], change: Some((2, 50_000)), cancel: true },
+        ),
+        (
+            "solana transfer, cancelled",
+            request(parsed(sol), "m/44/501/0/0", transfer, None, "again"),
+            Fill::Solana { blockhash: [0xdd; 32], nonce_account: Some([0xee; 32]), cancel: true },
         ),
         ("raw message", request(parsed(eth), "m/44/60/0/0/0", raw, None, ""), Fill::Nothing),
     ]

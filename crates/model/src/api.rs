@@ -347,12 +347,15 @@ pub struct NewRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replace {
-    /// New fee per gas; `None`: a quarter above the last.
+    /// EVM: new fee per gas; `None`: a quarter above the last.
     #[serde(default)]
     pub max_fee_per_gas: Option<u64>,
-    /// New priority fee per gas; `None`: a quarter above the last.
+    /// EVM: new priority fee per gas; `None`: a quarter above the last.
     #[serde(default)]
     pub max_priority_fee_per_gas: Option<u64>,
+    /// Bitcoin: new fee in satoshi per virtual byte; `None`: a quarter above the last.
+    #[serde(default)]
+    pub fee_rate: Option<u64>,
     /// Wait for the signature up to this many milliseconds.
     #[serde(default)]
     pub wait_ms: u64,

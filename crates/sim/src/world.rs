@@ -4,18 +4,20 @@ pub use crate::disk::{Dice, Disk};
 use crate::faults::Faults;
 use crate::invariants::Watch;
 use engine::{
-    Caller, Command, CommandId, Config, Effect, Engine, Event, JobId, JobOutput, Output, Problem,
+    CommandId, Config, Effect, Engine, Event, Facts, FactsQuery, JobId, JobOutput, Output, Problem,
     Reply,
 };
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{Incarnation, NodeId};
+use model::ids::{Incarnation, NodeId, RequestId};
 use model::time::Timestamp;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod asking;
 
 /// Every world begins here (2026-01-01T00:00:00Z), so that no run depends on a clock.
 const BEGIN_MS: u64 = 1_767_225_600_000;
@@ -38,6 +40,7 @@ enum Timed {
     Tick { node: usize },
     Frame { from: usize, to: usize, link: u64, bytes: Vec<u8> },
     Computed { node: usize, run: u64, id: JobId, output: JobOutput },
+    Told { node: usize, run: u64, event: Event },
     LinkUp { a: usize, b: usize },
     Restart { node: usize },
     Weather,
@@ -45,6 +48,9 @@ enum Timed {
 
 /// Changes or drops a frame on its way: a traitor's hand.
 pub type Tamper = Box<dyn FnMut(usize, usize, Vec<u8>) -> Vec<Vec<u8>>>;
+
+/// Answers what a node asks its chain node.
+pub type Chain = Box<dyn FnMut(usize, &FactsQuery) -> Result<Facts, String>>;
 
 /// A cluster under one seed.
 pub struct World {
@@ -63,6 +69,7 @@ pub struct World {
     digest: [u8; 32],
     watch: Watch,
     tamper: Option<Tamper>,
+    chain: Option<Chain>,
     /// Warnings in order: node, code, text.
     pub warnings: Vec<(usize, &'static str, String)>,
 }
@@ -110,6 +117,7 @@ impl World {
             digest: [0; 32],
             watch: Watch::default(),
             tamper: None,
+            chain: None,
             warnings: Vec::new(),
         };
         for node in 0..world.nodes.len() {
@@ -151,6 +159,19 @@ impl World {
     pub fn set_tamper(&mut self, tamper: Option<Tamper>) {
         self.tamper = tamper;
     }
+    /// From here on this is the chain node of every node.
+    pub fn set_chain(&mut self, chain: Chain) {
+        self.chain = Some(chain);
+    }
+    /// The configured chain node says what became of a signed transaction.
+    pub fn tell_sent(
+        &mut self,
+        node: usize,
+        request: RequestId,
+        result: Result<(), (String, String)>,
+    ) {
+        self.deliver(node, Event::Sent { request, result });
+    }
     /// What the invariants saw.
     pub fn watch(&self) -> &Watch {
         &self.watch
@@ -164,43 +185,6 @@ impl World {
         let at = self.now.saturating_add_ms(delay_ms);
         self.queue.insert((at, self.next), timed);
         self.next = self.next.saturating_add(1);
-    }
-
-    /// Asks a node as its operator; the answer is found with [`World::reply`].
-    pub fn ask(&mut self, node: usize, command: Command) -> CommandId {
-        self.ask_as(node, Caller::Operator, command)
-    }
-
-    /// Asks a node as somebody; the answer is found with [`World::reply`].
-    pub fn ask_as(&mut self, node: usize, caller: Caller, command: Command) -> CommandId {
-        let id = CommandId(self.next_command);
-        self.next_command = self.next_command.saturating_add(1);
-        self.deliver(node, Event::Command { id, caller, command });
-        id
-    }
-
-    /// The answer to a command, once.
-    pub fn reply(&mut self, id: CommandId) -> Option<Result<Reply, Problem>> {
-        self.replies.remove(&id)
-    }
-
-    /// Asks and lets time pass until the answer is there or `ms` have passed.
-    pub fn ask_and_wait(
-        &mut self,
-        node: usize,
-        command: Command,
-        ms: u64,
-    ) -> Option<Result<Reply, Problem>> {
-        let id = self.ask(node, command);
-        let until = self.now.saturating_add_ms(ms);
-        loop {
-            if let Some(reply) = self.reply(id) {
-                return Some(reply);
-            }
-            if self.now > until || !self.step() {
-                return None;
-            }
-        }
     }
 
     /// Lets time pass.
@@ -226,6 +210,11 @@ impl World {
             Timed::Computed { node, run, id, output } => {
                 if self.nodes.get(node).is_some_and(|n| n.run == run) {
                     self.deliver(node, Event::Computed { id, output });
+                }
+            }
+            Timed::Told { node, run, event } => {
+                if self.nodes.get(node).is_some_and(|n| n.run == run) {
+                    self.deliver(node, event);
                 }
             }
             Timed::LinkUp { a, b } => self.link_up(a, b),
@@ -335,8 +324,19 @@ impl World {
                 self.note(&[b"warn", message.as_bytes()]);
                 self.warnings.push((node, code, message));
             }
-            // Worlds bring what goes stale with the request.
-            Effect::AskChain { .. } | Effect::Broadcast { .. } => {}
+            // Without a chain, worlds bring what goes stale with the request.
+            Effect::AskChain { request, query } => {
+                let Some(chain) = &mut self.chain else { return };
+                let event = Event::Facts { request, result: chain(node, &query) };
+                let run = self.nodes.get(node).map_or(0, |n| n.run);
+                self.schedule(5, Timed::Told { node, run, event });
+            }
+            // Every chain takes everything.
+            Effect::Broadcast { request, .. } => {
+                let run = self.nodes.get(node).map_or(0, |n| n.run);
+                let event = Event::Sent { request, result: Ok(()) };
+                self.schedule(1, Timed::Told { node, run, event });
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use chains::evm::rpc::{RpcFee, RpcTransaction, parse_transaction};
 use engine::{Command, Reply};
 use model::api::{AskView, FillView, NewRequest, RequestView, SignedView};
 use model::hash;
+use model::ids::RequestId;
 use model::intent::Network;
 use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,7 +32,7 @@ impl Endpoint {
         params: &[Value],
         key: Option<&CallKey>,
     ) -> Result<Value, RpcError> {
-        let (transaction, signed, chain) = self.transaction(params, false, key).await?;
+        let (transaction, _, signed, chain) = self.transaction(params, false, key).await?;
         Ok(match self.shape {
             Shape::Raw => json!(signed.raw),
             Shape::Geth => json!({ "raw": signed.raw, "tx": object(&transaction, &signed, chain) }),
@@ -47,20 +48,26 @@ impl Endpoint {
         let network = Network::Evm(self.chain(wished)?);
         // RPC-4: refused before anything is signed: a signature that nobody sends would only confuse nonces.
         self.state.chains.check(network)?;
-        let (_, signed, _) = self.transaction(params, true, key).await?;
+        let (_, id, signed, _) = self.transaction(params, true, key).await?;
         let hash = signed.txid.clone().unwrap_or_default();
         let chains = &self.state.chains;
         let sent = chains.call(network, "eth_sendRawTransaction".into(), json!([signed.raw])).await;
-        match sent {
-            Ok(_) => Ok(json!(hash)),
+        let sent = match sent {
             // Sent before by an earlier try of the same call?
             Err(error @ ChainCallError::Refused { .. }) => {
                 let params = json!([hash]);
                 let known = chains.call(network, "eth_getTransactionByHash".into(), params).await;
-                let known = known.is_ok_and(|known| !known.is_null());
-                if known { Ok(json!(hash)) } else { Err(error.into()) }
+                if known.is_ok_and(|known| !known.is_null()) { Ok(()) } else { Err(error) }
             }
-            Err(error) => Err(error.into()),
+            sent => sent.map(|_| ()),
+        };
+        // RPC-11: the engine learns of it: what was not sent is shown with its request, and nothing queues up behind it.
+        if let Some(running) = self.state.running.get() {
+            running.handle.offer_event(crate::chain::sent(id, sent.clone()));
+        }
+        match sent {
+            Ok(()) => Ok(json!(hash)),
+            Err(error) => Err(RpcError::from(error).of_signed(id)),
         }
     }
 
@@ -69,7 +76,7 @@ impl Endpoint {
         params: &[Value],
         to_send: bool,
         call: Option<&CallKey>,
-    ) -> Result<(RpcTransaction, SignedView, u64), RpcError> {
+    ) -> Result<(RpcTransaction, RequestId, SignedView, u64), RpcError> {
         let object = nth(params, 0)?;
         let mut transaction = parse_transaction(object)?;
         let chain = self.chain(transaction.chain_id)?;
@@ -82,7 +89,8 @@ impl Endpoint {
         if let Some(call) = call
             && let Some(view) = self.known(&account, call).await?
         {
-            return Ok((transaction, finished(view)?, chain));
+            let (id, signed) = finished(view)?;
+            return Ok((transaction, id, signed, chain));
         }
         self.complete(&mut transaction, &account.address, chain).await?;
         if to_send {
@@ -97,8 +105,8 @@ impl Endpoint {
             (_, _, Some(call)) => Key::Call(format!("{}/{}", call.key, call.call)),
             _ => Key::None,
         };
-        let signed = self.sign(&account, chain, wish.ask, wish.fill, key).await?;
-        Ok((transaction, signed, chain))
+        let (id, signed) = self.sign(&account, chain, wish.ask, wish.fill, key).await?;
+        Ok((transaction, id, signed, chain))
     }
 
     pub(super) async fn sign_message(
@@ -142,7 +150,7 @@ impl Endpoint {
         let chain = self.chain(Some(1))?;
         let key = key(chain, format, &bytes);
         let ask = AskView::Raw { format: format.to_owned(), bytes };
-        let signed = self.sign(account, chain, ask, None, Key::Content(key)).await?;
+        let (_, signed) = self.sign(account, chain, ask, None, Key::Content(key)).await?;
         Ok(json!(signed.raw))
     }
 
@@ -153,7 +161,7 @@ impl Endpoint {
         ask: AskView,
         fill: Option<FillView>,
         key: Key,
-    ) -> Result<SignedView, RpcError> {
+    ) -> Result<(RequestId, SignedView), RpcError> {
         let started = now_ms();
         for number in 0..KEYS_MAX {
             let new = NewRequest {
@@ -223,9 +231,9 @@ impl Key {
 }
 
 /// The signature, or why there is none (yet).
-fn finished(view: RequestView) -> Result<SignedView, RpcError> {
+fn finished(view: RequestView) -> Result<(RequestId, SignedView), RpcError> {
     if let Some(signed) = view.signed {
-        return Ok(signed);
+        return Ok((view.id, signed));
     }
     match (view.state.as_str(), view.problem) {
         ("refused" | "expired", Some(problem)) => Err(RpcError::from_view(&problem)),

@@ -66,7 +66,7 @@ impl Outside for World {
     }
 
     fn broadcast(&mut self, request: RequestId, network: Network, text: String) {
-        self.chains.send_out(request, network, text);
+        self.chains.send_out(request, network, text, &self.handle);
     }
 }
 
