@@ -368,6 +368,34 @@ mod tests {
         assert_eq!(nonce(&world, &hash), 0);
     }
 
+    /// Signed, it holds its nonce; until it is sped up or cancelled nothing is sent that would wait behind it.
+    #[test]
+    fn a_signed_transaction_that_the_chain_refuses_is_named_and_nothing_queues_up_behind_it() {
+        let Some(world) = world() else { return };
+        let account = Account::at_first(&world, "too cheap");
+        let from = account.address.as_str();
+        let cheap = json!({ "from": from, "to": RECIPIENT, "value": "0x1", "gas": "0x5208",
+            "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x1" });
+        let answer = account.call("", "eth_sendTransaction", json!([cheap]));
+        let words = answer["error"]["message"].as_str().unwrap();
+        let id = words.split("; request ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        assert!(words.contains(&format!("outlast request show {id}")), "{words}");
+        let node = &world.cluster.nodes[0];
+        let shown = node.get(&format!("/v1/requests/{id}"));
+        assert_eq!(shown["problem"]["code"], "not_broadcast", "{shown}");
+        let next = json!([{ "from": from, "to": RECIPIENT, "value": "0x2" }]);
+        let code = account.refused("", "eth_sendTransaction", next);
+        assert_eq!(code, "nonce_blocked");
+        let how = json!({ "max_fee_per_gas": 3_000_000_000u64,
+            "max_priority_fee_per_gas": 1_000_000_000u64, "wait_ms": 30_000 });
+        let sped = node.post(&format!("/v1/requests/{id}/speed-up"), &how);
+        assert_eq!(sped["problem"], Value::Null, "{sped}");
+        let hash = sped["signed"]["txid"].as_str().unwrap();
+        world.mining.mined(hash, from);
+        let next = account.send(json!({ "to": RECIPIENT, "value": "0x2" }));
+        assert_eq!((nonce(&world, hash), nonce(&world, &next)), (0, 1));
+    }
+
     #[test]
     fn the_same_whole_transaction_is_sent_once_and_its_nonce_is_taken_for_others() {
         let Some(world) = world() else { return };
