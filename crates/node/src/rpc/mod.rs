@@ -245,7 +245,7 @@ impl Endpoint {
 
 /// A single answer; overload is told by HTTP too, so that tools wait and try again.
 fn single(answer: Value) -> Response {
-    let overloaded = answer["error"]["code"] == OVERLOADED;
+    let overloaded = answer.pointer("/error/code").is_some_and(|code| *code == OVERLOADED);
     let response = Json(answer).into_response();
     if !overloaded {
         return response;
