@@ -273,7 +273,9 @@ impl hyper::body::Body for Handed {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         if matches!(polled, Poll::Ready(None | Some(Ok(_)))) && self.inner.is_end_stream() {
-            self.receipts.drain(..).for_each(|receipt| receipt.handed_over());
+            for receipt in self.receipts.drain(..) {
+                receipt.handed_over();
+            }
         }
         polled
     }
