@@ -63,7 +63,7 @@ impl Engine {
             return;
         }
         let sending = self.broadcasts.remove(&id);
-        if !self.state.requests.get(&id).is_some_and(|s| s.signed.is_some()) {
+        if self.state.requests.get(&id).is_none_or(|s| s.signed.is_none()) {
             return;
         }
         match result {
