@@ -130,8 +130,8 @@ pub struct Engine {
     pub(crate) proof_asked: Timestamp,
     pub(crate) proof_answered: Timestamp,
     pub(crate) proof_open: Option<(NodeId, VaultId)>,
-    /// This node's disk went back: a peer showed its own signed word for it.
-    pub(crate) went_back: bool,
+    /// Peers that accepted this node in this run: their check of its journal passed, or their operator released it.
+    pub(crate) accepted_by: BTreeSet<NodeId>,
     /// Records other than notes on peers, and what of them was told when.
     pub(crate) grown: u64,
     pub(crate) told: (u64, Timestamp),
@@ -212,7 +212,7 @@ impl Engine {
             proof_asked: Timestamp(0),
             proof_answered: Timestamp(0),
             proof_open: None,
-            went_back: false,
+            accepted_by: BTreeSet::new(),
             grown: 0,
             told: (0, Timestamp(0)),
             seen_written: now,
@@ -380,7 +380,9 @@ impl Engine {
             sessions: count(self.sessions.len()),
             requests: count(self.state.requests.len()),
             journal_length: self.length(),
-            held_by: count(self.held_by.len().saturating_add(usize::from(self.went_back))),
+            held_by: count(
+                self.held_by.len().saturating_add(usize::from(self.state.went_back.is_some())),
+            ),
             ..self.counters.clone()
         }
     }

@@ -28,6 +28,10 @@ pub enum Entry {
     PeerHeld(NodeId, String),
     /// The operator accepted the peer again.
     PeerReleased(NodeId),
+    /// A peer showed this node its own signed head of this life, and this journal does not contain it.
+    WentBack(u32),
+    /// The operators accept that the journal went back: a new life begins.
+    RollbackAccepted(u32),
     /// Pair state was made and stored.
     PairMade(NodeId, PairEpoch, [u8; 32]),
     /// The first failed check of a pair: its state is destroyed in the same write.
@@ -183,10 +187,26 @@ impl Wire for Entry {
                 w.u8(2);
                 w.bytes(card);
             }
-            Self::PeerSeen(peer, seen) => {
+            // The first life has the form of before there were lives.
+            Self::PeerSeen(peer, JournalHead { life: 0, length, head, signature }) => {
                 w.u8(3);
                 w.fixed(&peer.0);
+                w.u64(*length);
+                w.fixed(head);
+                w.fixed(signature);
+            }
+            Self::PeerSeen(peer, seen) => {
+                w.u8(15);
+                w.fixed(&peer.0);
                 seen.write(w);
+            }
+            Self::WentBack(life) => {
+                w.u8(16);
+                w.u32(*life);
+            }
+            Self::RollbackAccepted(life) => {
+                w.u8(17);
+                w.u32(*life);
             }
             Self::PeerHeld(peer, reason) => {
                 w.u8(4);
@@ -222,7 +242,17 @@ impl Wire for Entry {
         match tag {
             1 => Ok(Self::Started(Incarnation(r.fixed()?))),
             2 => Ok(Self::PeerTrusted(r.bytes(limits::TEXT_BYTES_MAX.saturating_mul(4))?)),
-            3 => Ok(Self::PeerSeen(NodeId(r.fixed()?), JournalHead::read(r)?)),
+            3 => {
+                let peer = NodeId(r.fixed()?);
+                let (length, head, signature) = (r.u64()?, r.fixed()?, r.fixed()?);
+                Ok(Self::PeerSeen(peer, JournalHead { life: 0, length, head, signature }))
+            }
+            15 => match (NodeId(r.fixed()?), JournalHead::read(r)?) {
+                (_, JournalHead { life: 0, .. }) => Err(WireError::Range("life")),
+                (peer, seen) => Ok(Self::PeerSeen(peer, seen)),
+            },
+            16 => r.u32().map(Self::WentBack),
+            17 => r.u32().map(Self::RollbackAccepted),
             4 => Ok(Self::PeerHeld(NodeId(r.fixed()?), r.text()?)),
             5 => Ok(Self::PeerReleased(NodeId(r.fixed()?))),
             6 => Ok(Self::PairMade(NodeId(r.fixed()?), PairEpoch(r.u32()?), r.fixed()?)),

@@ -344,7 +344,7 @@ fn write_protocol(w: &mut Writer, tag: u8, id: &[u8], round: u8, bytes: &[u8]) {
 
 impl Wire for Message {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0503, 1);
+        w.header(0x0503, 2);
         match self {
             Self::HistoryAsk(seen) => {
                 w.u8(1);
@@ -402,7 +402,7 @@ impl Wire for Message {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0503, 1)?;
+        r.header(0x0503, 2)?;
         let tag = r.u8()?;
         match tag {
             1 => r.option(JournalHead::read).map(Self::HistoryAsk),

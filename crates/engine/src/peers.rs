@@ -10,6 +10,7 @@ use crate::hello::{Hello, JournalHead, PROTOCOL};
 use crate::journal::{Entry, bounded};
 use crate::message::Message;
 use crate::pairs::Pair;
+use crate::problem::{Class, Problem, refuse};
 use model::entropy::Entropy;
 use model::ids::NodeId;
 use model::time::Timestamp;
@@ -195,27 +196,40 @@ impl Engine {
     }
 
     fn journal_head(&self) -> JournalHead {
-        JournalHead::sign(&self.key, self.length(), self.head())
+        JournalHead::sign(&self.key, self.state.life, self.length(), self.head())
     }
 
     pub(crate) fn handle_history_ask(&mut self, peer: NodeId, seen: Option<JournalHead>) {
         let length = seen.map_or(0, |seen| seen.length);
         let head = self.head_at(length);
-        // Our own signed word that our journal had come further, or another way: this disk went back.
-        if let Some(seen) = seen
-            && seen.is_of(self.me)
-            && head != Some(seen.head)
-            && !core::mem::replace(&mut self.went_back, true)
-        {
-            let text = format!(
-                "this node's journal went back: {} shows its signed head at record {length}; nothing \
-                 is signed here until the disk is brought up or the node is made anew",
-                self.name_of(peer)
-            );
-            self.warn("went_back", text);
+        if let Some(seen) = seen {
+            self.check_own_head(peer, seen);
         }
         let now = self.journal_head();
         self.send(peer, &Message::HistoryTell { length, head, now });
+    }
+
+    /// Our own signed word that our journal had come further, or another way: this disk went back. A head of an earlier
+    /// life tells nothing new: that the disk went back since then was accepted, and a traitor shows it again at will.
+    fn check_own_head(&mut self, peer: NodeId, seen: JournalHead) {
+        let life = self.state.life;
+        let same = seen.life == life && self.head_at(seen.length) == Some(seen.head);
+        if seen.life < life || same || !seen.is_of(self.me) {
+            return;
+        }
+        self.accepted_by.remove(&peer);
+        if self.state.went_back.is_some_and(|known| known >= seen.life) {
+            return;
+        }
+        self.commit(Entry::WentBack(seen.life));
+        let text = format!(
+            "this node's journal went back: {} shows its signed head at record {} of life {}; nothing is \
+             signed here until every peer accepts it, or this node's operator does",
+            self.name_of(peer),
+            seen.length,
+            seen.life
+        );
+        self.warn("went_back", text);
     }
 
     pub(crate) fn handle_history_tell(
@@ -269,16 +283,38 @@ impl Engine {
 
     pub(crate) fn handle_held(&mut self, peer: NodeId, reason: String) {
         let text = format!("{} holds this node: {reason}", self.name_of(peer));
+        self.accepted_by.remove(&peer);
         self.held_by.insert(peer, reason);
         self.warn("held_by_peer", text);
     }
 
-    /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over. When the last
-    /// one released it, the operators have decided about its disk, and it signs again.
+    /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over. Once every peer
+    /// has accepted it, the operators have decided about its disk, and it signs again. Every one, or a traitor could hold
+    /// and release it alone, and an honest peer's word would be taken for an old one.
     pub(crate) fn note_accepted_by(&mut self, peer: NodeId) {
-        if self.held_by.remove(&peer).is_some() && self.held_by.is_empty() {
-            self.went_back = false;
+        self.held_by.remove(&peer);
+        self.accepted_by.insert(peer);
+        if self.state.peers.keys().all(|peer| self.accepted_by.contains(peer)) {
+            self.accept_rollback();
         }
+    }
+
+    /// This node's journal went back, and that is accepted: a new life, above every one that it signed a head of.
+    fn accept_rollback(&mut self) {
+        if let Some(shown) = self.state.went_back {
+            let life = self.state.life.max(shown).saturating_add(1);
+            self.commit(Entry::RollbackAccepted(life));
+        }
+    }
+
+    /// The operator of this very node accepts that its journal went back: also where a peer is lost for good, or hostile.
+    pub(crate) fn release_self(&mut self) -> Result<(), Problem> {
+        if self.state.went_back.is_none() {
+            let text = "this node's journal did not go back";
+            return Err(refuse(Class::Conflict, "peer_not_held", text));
+        }
+        self.accept_rollback();
+        Ok(())
     }
 
     pub(crate) fn handle_clone_seen(&mut self, peer: NodeId) {

@@ -86,6 +86,7 @@ impl Engine {
                 }
                 self.resume_pair(peer);
             }
+            Command::ReleasePeer(own) if own == self.me => self.release_self()?,
             Command::ReleasePeer(peer) => {
                 let held = self.state.peers.get(&peer).is_some_and(|p| p.held.is_some());
                 if !held {

@@ -33,7 +33,7 @@ impl Engine {
     /// This node's verdict. A refusal changes nothing.
     pub(crate) fn decide(&self, proposal: &Proposal) -> Result<Decided, Problem> {
         let request = &proposal.request;
-        if self.went_back {
+        if self.state.went_back.is_some() {
             let text = "this node's journal went back; it may have forgotten what it signed";
             return Err(refuse(Class::Unavailable, "went_back", text)
                 .hint("see docs/operating/incident.md: a node restored from an older disk"));

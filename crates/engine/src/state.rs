@@ -20,6 +20,10 @@ pub(crate) const EVIDENCE_KEPT_MAX: usize = 64;
 /// Public state.
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// This journal's life: counts the times it went back and the operators accepted it.
+    pub life: u32,
+    /// It went back and nobody accepted that yet: the latest life that this node's own signed heads were of.
+    pub went_back: Option<u32>,
     /// Trusted peers.
     pub peers: BTreeMap<NodeId, PeerState>,
     /// Vaults with a stored share.
@@ -177,6 +181,11 @@ impl State {
                 p.seen = None;
                 p.pair = PairRecord::Absent { last: p.pair.last() };
             }),
+            Entry::WentBack(life) => self.went_back = self.went_back.max(Some(*life)),
+            Entry::RollbackAccepted(life) => {
+                self.life = *life;
+                self.went_back = None;
+            }
             Entry::PairMade(peer, epoch, mesh) => self.with_peer(peer, |p| {
                 p.pair = PairRecord::Ready { epoch: *epoch, mesh: *mesh };
             }),

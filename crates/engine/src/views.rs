@@ -102,8 +102,9 @@ impl Engine {
         let mut warn = |code: &str, message: String| {
             warnings.push(api::WarningView { code: code.to_owned(), message, at_ms: self.now.0 });
         };
-        if self.went_back {
-            let text = "its journal went back: a restored or copied disk; nothing is signed here";
+        if self.state.went_back.is_some() {
+            let text = "its journal went back: a restored or copied disk; nothing is signed here \
+                        until all peers accept it, or its own operator does";
             warn("went_back", text.to_owned());
         }
         for (peer, reason) in &self.held_by {

@@ -37,7 +37,7 @@ struct Bad {
 }
 
 fn journal_head() -> JournalHead {
-    JournalHead { length: 12, head: [0x66; 32], signature: [0x55; 64] }
+    JournalHead { life: 0, length: 12, head: [0x66; 32], signature: [0x55; 64] }
 }
 
 /// Reads a vector file; writes `made` to it first when that was asked for.
@@ -190,6 +190,9 @@ fn entries() -> Vec<Entry> {
             hash: [0x8a; 32],
         },
         Entry::Resumed("the clock jumped by 3600 s".to_owned()),
+        Entry::PeerSeen(peer, JournalHead { life: 2, ..journal_head() }),
+        Entry::WentBack(1),
+        Entry::RollbackAccepted(2),
         Entry::Requested(Box::new(evm())),
         Entry::Decided {
             proposal: Box::new(proposal(asked, fill)),
@@ -229,7 +232,10 @@ fn entry_name(entry: &Entry) -> &'static str {
     match entry {
         Entry::Started(_) => "started",
         Entry::PeerTrusted(_) => "peer trusted",
-        Entry::PeerSeen(..) => "peer seen",
+        Entry::PeerSeen(_, JournalHead { life: 0, .. }) => "peer seen",
+        Entry::PeerSeen(..) => "peer seen, later life",
+        Entry::WentBack(_) => "went back",
+        Entry::RollbackAccepted(_) => "rollback accepted",
         Entry::PeerHeld(..) => "peer held",
         Entry::PeerReleased(_) => "peer released",
         Entry::PairMade(..) => "pair made",
@@ -260,7 +266,7 @@ fn messages() -> Vec<Message> {
     vec![
         Message::HistoryAsk(Some(journal_head())),
         Message::HistoryTell { length: 12, head: Some([0x66; 32]), now: journal_head() },
-        Message::Journal(journal_head()),
+        Message::Journal(JournalHead { life: 3, ..journal_head() }),
         Message::Held { reason: "went back".to_owned() },
         Message::PairOffer { epoch, nonce: [9; 32] },
         Message::PairStep { epoch, step: 1, bytes: bytes.clone() },
@@ -317,7 +323,7 @@ fn message_name(message: &Message) -> &'static str {
 fn hello() -> Hello {
     Hello {
         incarnation: Incarnation([0x55; 16]),
-        protocol: 1,
+        protocol: 2,
         length: 12,
         head: [0x66; 32],
         software: "outlast 0.0.0".to_owned(),
@@ -343,7 +349,7 @@ fn journal_records_are_those_of_the_vectors() {
         .map(|r| vector(entry_name(&r.entry), r, Some(&Record::hash(&r.to_bytes()))))
         .collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 22, "one record of each kind");
+    assert_eq!(names.len(), 25, "one record of each kind");
     check::<Record>("records.json", &made);
 }
 
@@ -389,7 +395,7 @@ fn spoiled<T: Wire>(of: &str, value: &T, at: usize) -> Vec<Bad> {
         bad::<T>("trailing", of, [bytes.clone(), vec![0]].concat()),
         bad::<T>("unknown tag", of, put(bytes.clone(), at, &[0xff, 0xff])),
         bad::<T>("version 0", of, put(bytes.clone(), at + 2, &[0])),
-        bad::<T>("unknown version", of, put(bytes, at + 2, &[2])),
+        bad::<T>("unknown version", of, put(bytes, at + 2, &[3])),
     ]
 }
 
@@ -419,7 +425,7 @@ fn each_bad_vector_is_refused_for_its_one_defect() {
             // The entry's number follows tag, version, sequence, hash and time.
             bad::<Record>("unknown entry", "record", put(started.to_bytes(), 51, &[19])),
             bad::<Record>("over-long text", "record", record(long).to_bytes()),
-            bad::<Message>("unknown message", "message", put(messages()[0].to_bytes(), 3, &[21])),
+            bad::<Message>("unknown message", "message", put(messages()[0].to_bytes(), 3, &[23])),
             bad::<Message>("over-long text", "message", held.to_bytes()),
             bad::<Message>("flag neither 0 nor 1", "message", put(ready, last, &[2])),
             bad::<CeremonyPlan>("members backwards", "plan", backwards.to_bytes()),

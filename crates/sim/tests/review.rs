@@ -274,8 +274,9 @@ fn once_to_node_1(extra: Vec<Vec<u8>>) -> Tamper {
 fn a_peer_that_says_its_journal_grows_and_grows_fills_no_disk() {
     in_world(30, 3, |world, vault| {
         let key = fixture::key(0);
-        let told = (1..=2_000u64)
-            .map(|n| Message::Journal(JournalHead::sign(&key, 1_000 + n * 64, [1; 32])).to_bytes());
+        let told = (1..=2_000u64).map(|n| {
+            Message::Journal(JournalHead::sign(&key, 0, 1_000 + n * 64, [1; 32])).to_bytes()
+        });
         let before = length(world, 1);
         world.set_tamper(Some(once_to_node_1(told.collect())));
         submit(world, 0, vault, request_of_kind(1, 2, 5_000));
