@@ -150,13 +150,14 @@ impl Engine {
         if !public.tree.satisfied_by(&seats) {
             return None;
         }
-        // First who refused this very request, then who has no pair state where it is needed, then suspects, the worst
-        // first, then the highest seats.
+        // First who refused this very request, then who holds this node, then who has no pair state where it is needed,
+        // then suspects, the worst first, then the highest seats.
         let refused = self.refusers(id);
         let rank = |seat: &Seat| {
             let node = public.members.get(seat).copied().unwrap_or(self.me);
             let paired = !ecdsa || self.pairs.get(&node).is_some_and(Pair::is_ready);
-            Reverse((refused.contains(&node), !paired, self.suspicion(node)))
+            let held = self.held_by.contains_key(&node);
+            Reverse((refused.contains(&node), held, !paired, self.suspicion(node)))
         };
         let mut order: Vec<Seat> = seats.iter().rev().copied().filter(|s| *s != me).collect();
         order.sort_by_key(rank);

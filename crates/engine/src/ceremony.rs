@@ -3,6 +3,7 @@
 //!
 //! Spec: `docs/spec/dkg.md`. A ceremony in the making does not survive a restart; it fails by name and is proposed anew.
 
+use crate::budgets::Costly;
 use crate::engine::{Engine, Keeping, vault_public_key, vault_share_key};
 use crate::job::{Job, JobOutput};
 use crate::journal::{Entry, bounded};
@@ -152,9 +153,7 @@ impl Engine {
     }
 
     fn remember_ceremony(&mut self, plan: CeremonyPlan) {
-        if self.ceremonies.len() >= CEREMONIES_MAX {
-            self.ceremonies.retain(|_, c| !matches!(c.phase, Phase::Done(_) | Phase::Failed(_)));
-        }
+        self.trim_ceremonies();
         let ceremony = Ceremony {
             joined: BTreeSet::new(),
             phase: Phase::Waiting,
@@ -165,6 +164,13 @@ impl Engine {
             plan: plan.clone(),
         };
         self.ceremonies.entry(plan.id()).or_insert(ceremony);
+    }
+
+    /// What is over makes room.
+    fn trim_ceremonies(&mut self) {
+        if self.ceremonies.len() >= CEREMONIES_MAX {
+            self.ceremonies.retain(|_, c| c.is_open());
+        }
     }
 
     pub(crate) fn handle_ceremony_message(&mut self, peer: NodeId, message: Message) {
@@ -202,14 +208,22 @@ impl Engine {
         let trusted =
             plan.members.iter().all(|node| *node == self.me || self.state.peers.contains_key(node));
         let mine = plan.members.contains(&self.me);
+        self.trim_ceremonies();
         let full =
             self.ceremonies.len() >= CEREMONIES_MAX || self.vaults.len() >= limits::VAULTS_MAX;
         if plan.proposer != peer || !mine || plan.threshold < 2 {
-            return self.warn("ceremony_refused", "a peer proposed an invalid plan".to_owned());
+            return self.warn_of(
+                peer,
+                "ceremony_refused",
+                "a peer proposed an invalid plan".to_owned(),
+            );
         }
         let id = plan.id();
         let open = self.ceremonies.values().filter(|c| c.plan.proposer == peer && c.is_open());
         let full = full || open.count() >= OPEN_PER_PEER_MAX;
+        // A plan is told until it is answered: only the first time costs something.
+        let known = self.ceremonies.contains_key(&id);
+        let full = full || !(known || self.within_budget(peer, Costly::Ceremony));
         let refused = self.may_hold(plan.purpose).err().map(|p| p.message);
         if !trusted || full || refused.is_some() {
             let reason =

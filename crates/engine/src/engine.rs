@@ -1,6 +1,7 @@
 //! The machine itself: what it holds in memory, how it starts, and where each event goes.
 
 use crate::attempts::{Retry, Verdicts};
+use crate::budgets::{Costly, Unsigned};
 use crate::ceremony::Ceremony;
 use crate::event::{Effect, Event, Output};
 use crate::fill::Draft;
@@ -9,13 +10,14 @@ use crate::job::{Job, JobId};
 use crate::journal::{Entry, Record, RecordError, bounded};
 use crate::message::Message;
 use crate::pairs::Pair;
-use crate::peers::{Costly, Link};
+use crate::peers::Link;
 use crate::plans::Plans;
 use crate::quota::Queue;
 use crate::requests::Waiter;
 use crate::sending::Sending;
 use crate::sessions::{Early, Purpose, Session};
 use crate::state::State;
+use crate::status::Status;
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::hash;
@@ -57,41 +59,6 @@ pub(crate) struct Keeping {
     pub share: Arc<VaultShare>,
 }
 
-/// Numbers for metrics and readiness.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Trusted peers.
-    pub peers: u64,
-    /// Peers with a live, checked link.
-    pub peers_connected: u64,
-    /// Peers held.
-    pub peers_held: u64,
-    /// Pairs ready.
-    pub pairs_ready: u64,
-    /// Pairs stopped by a failed check.
-    pub pairs_stopped: u64,
-    /// Vaults held.
-    pub vaults: u64,
-    /// Vaults whose signing set can be reached now.
-    pub vaults_reachable: u64,
-    /// Sessions in flight.
-    pub sessions: u64,
-    /// Requests remembered.
-    pub requests: u64,
-    /// Requests signed since start.
-    pub signed_total: u64,
-    /// Sessions that ended without a signature since start.
-    pub failed_total: u64,
-    /// Requests refused since start.
-    pub refused_total: u64,
-    /// Journal records.
-    pub journal_length: u64,
-    /// When this node last contributed to a signature or proved a share, milliseconds since the epoch; 0 for never.
-    pub last_proof_ms: u64,
-    /// Peers that turned this instance away or hold it.
-    pub held_by: u64,
-}
-
 /// One node.
 pub struct Engine {
     pub(crate) me: NodeId,
@@ -99,6 +66,8 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) incarnation: Incarnation,
     pub(crate) now: Timestamp,
+    /// What the runner's clock said last; behind `now` when it went back.
+    pub(crate) clock: Timestamp,
     pub(crate) state: State,
     pub(crate) vaults: BTreeMap<VaultId, Keeping>,
     pub(crate) links: BTreeMap<NodeId, Link>,
@@ -112,6 +81,7 @@ pub struct Engine {
     pub(crate) last_failures: BTreeMap<RequestId, (String, String)>,
     pub(crate) refusals: BTreeMap<NodeId, (Timestamp, u32)>,
     pub(crate) budgets: BTreeMap<(NodeId, Costly), (Timestamp, u32)>,
+    pub(crate) unsigned: BTreeMap<NodeId, Unsigned>,
     pub(crate) suspects: BTreeMap<NodeId, (Timestamp, u32)>,
     pub(crate) avoided: BTreeMap<String, Timestamp>,
     pub(crate) plans: Plans,
@@ -161,6 +131,7 @@ impl Engine {
             engine.replay(sequence, bytes)?;
         }
         engine.open_secrets(persistent.secrets)?;
+        engine.warn_of_clock();
         engine.commit(Entry::Started(incarnation));
         engine.resume_requests();
         let peers: Vec<_> = engine
@@ -183,6 +154,7 @@ impl Engine {
             config,
             incarnation,
             now,
+            clock: now,
             state: State::default(),
             vaults: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -196,6 +168,7 @@ impl Engine {
             last_failures: BTreeMap::new(),
             refusals: BTreeMap::new(),
             budgets: BTreeMap::new(),
+            unsigned: BTreeMap::new(),
             suspects: BTreeMap::new(),
             avoided: BTreeMap::new(),
             plans: Plans::default(),
@@ -268,6 +241,7 @@ impl Engine {
     /// Takes one event.
     pub fn handle(&mut self, now: Timestamp, event: Event, entropy: &mut dyn Entropy) -> Output {
         // A clock that goes back must not make anything younger.
+        self.clock = now;
         self.now = self.now.max(now);
         match event {
             Event::Tick => self.handle_tick(entropy),
@@ -359,32 +333,6 @@ impl Engine {
             software: self.config.software.clone(),
         }
         .to_bytes()
-    }
-
-    /// Numbers for metrics and readiness.
-    pub fn status(&self) -> Status {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let connected = self.links.keys().filter(|peer| self.is_accepted(**peer)).count();
-        let held = self.state.peers.values().filter(|p| p.held.is_some()).count();
-        let ready = self.pairs.values().filter(|pair| pair.is_ready()).count();
-        let stopped = self.pairs.values().filter(|pair| pair.is_stopped()).count();
-        let reachable = self.vaults.values().filter(|k| self.is_reachable(&k.public)).count();
-        Status {
-            peers: count(self.state.peers.len()),
-            peers_connected: count(connected),
-            peers_held: count(held),
-            pairs_ready: count(ready),
-            pairs_stopped: count(stopped),
-            vaults: count(self.vaults.len()),
-            vaults_reachable: count(reachable),
-            sessions: count(self.sessions.len()),
-            requests: count(self.state.requests.len()),
-            journal_length: self.length(),
-            held_by: count(
-                self.held_by.len().saturating_add(usize::from(self.state.went_back.is_some())),
-            ),
-            ..self.counters.clone()
-        }
     }
 
     /// Records in the journal.

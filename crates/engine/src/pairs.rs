@@ -4,12 +4,12 @@
 //! earlier check of that pair passed. The first failure is durable before anything else leaves, nothing more goes to that
 //! pair, its state is destroyed, and only the operator's decision (`outlast node resume-pair`) makes fresh state.
 
+use crate::budgets::Costly;
 use crate::engine::{Engine, pair_key};
 use crate::event::Effect;
 use crate::job::{Job, JobOutput};
 use crate::journal::{Entry, bounded};
 use crate::message::Message;
-use crate::peers::Costly;
 use crate::sessions::Purpose;
 use crate::state::PairRecord;
 use model::entropy::Entropy;

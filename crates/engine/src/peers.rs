@@ -4,6 +4,7 @@
 //! A peer's last seen journal length and head are remembered durably; at each link it must show that its journal
 //! still contains that head. A restored image, an old copy or a fork cannot.
 
+use crate::budgets::Costly;
 use crate::engine::Engine;
 use crate::event::Effect;
 use crate::hello::{Hello, JournalHead, PROTOCOL};
@@ -16,7 +17,6 @@ use model::ids::NodeId;
 use model::time::Timestamp;
 use model::wire::{Wire, WireError};
 use std::collections::BTreeSet;
-use threshold::shares::VaultPublic;
 
 /// One live link.
 #[derive(Debug)]
@@ -31,27 +31,6 @@ pub(crate) struct Link {
     pub garbage: u32,
 }
 
-/// What a peer's words cost this node, so that each has a budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Costly {
-    /// A signature to verify and perhaps a record: how its journal grew.
-    Journal,
-    /// A third of a second of CPU and two records: pair state made at its wish.
-    Setup,
-}
-
-impl Costly {
-    /// How often per minute. An honest node tells its journal once a second and begins a setup once per mishap.
-    const fn per_minute(self) -> u32 {
-        match self {
-            Self::Journal => 120,
-            Self::Setup => 12,
-        }
-    }
-}
-
-/// The period of a budget, milliseconds.
-const BUDGET_MS: u64 = 60_000;
 /// Records that a peer's journal may grow before it is written down again.
 const SEEN_STRIDE: u64 = 64;
 /// A grown journal is written down at least this often, milliseconds.
@@ -111,25 +90,13 @@ impl Engine {
         }
     }
 
-    /// Takes from a peer's budget for what costs this node; false when it is used up.
-    pub(crate) fn within_budget(&mut self, peer: NodeId, what: Costly) -> bool {
-        let now = self.now;
-        let budget = self.budgets.entry((peer, what)).or_insert((now, 0));
-        if now.ms_since(budget.0) >= BUDGET_MS {
-            *budget = (now, 0);
-        }
-        let within = budget.1 < what.per_minute();
-        budget.1 = budget.1.saturating_add(u32::from(within));
-        within
-    }
-
     /// A message that does not read: named, and after some of them the link is given up.
     pub(crate) fn note_garbage(&mut self, peer: NodeId, error: &WireError) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.garbage = link.garbage.saturating_add(1);
         let many = link.garbage > GARBAGE_MAX;
         let name = self.name_of(peer);
-        self.warn("malformed_message", format!("{name} sent what does not read: {error}"));
+        self.warn_of(peer, "malformed_message", format!("{name} sent what does not read: {error}"));
         if many {
             self.push(Effect::Disconnect { peer });
         }
@@ -285,7 +252,7 @@ impl Engine {
         let text = format!("{} holds this node: {reason}", self.name_of(peer));
         self.accepted_by.remove(&peer);
         self.held_by.insert(peer, reason);
-        self.warn("held_by_peer", text);
+        self.warn_of(peer, "held_by_peer", text);
     }
 
     /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over. Once every peer
@@ -322,7 +289,7 @@ impl Engine {
             "a second live instance of {} tried to connect and was turned away",
             self.name_of(peer)
         );
-        self.warn("clone_seen", text);
+        self.warn_of(peer, "clone_seen", text);
     }
 
     pub(crate) fn handle_turned_away(&mut self, peer: NodeId) {
@@ -372,8 +339,11 @@ impl Engine {
         peers.chain([self.me]).collect()
     }
 
-    /// True when a signing set of the vault can be reached now.
-    pub(crate) fn is_reachable(&self, public: &VaultPublic) -> bool {
-        public.quorum_from(&self.present()).is_some()
+    /// Vaults of which a signing set can be reached now. A peer that holds this node signs nothing with it; that is no more
+    /// than its absence, so its word alone does not make this node unready.
+    pub(crate) fn reachable_vaults(&self) -> usize {
+        let mut willing = self.present();
+        willing.retain(|peer| !self.held_by.contains_key(peer));
+        self.vaults.values().filter(|k| k.public.quorum_from(&willing).is_some()).count()
     }
 }

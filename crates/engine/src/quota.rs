@@ -20,17 +20,19 @@ const SESSION_ENDS_MS: u64 = 1_000;
 const OPEN_ENDS_MS: u64 = 10_000;
 const FORGOTTEN_MS: u64 = 60_000;
 
-/// How many requests each vault and each client has.
+/// How many requests each vault has from each node that took them, and each client. By that node: one member that fills its
+/// share of a vault leaves the other members' clients theirs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    vaults: BTreeMap<VaultId, usize>,
+    vaults: BTreeMap<(VaultId, NodeId), usize>,
     owners: BTreeMap<Owner, usize>,
 }
 
 impl Tally {
     /// One more.
     pub fn add(&mut self, request: &Request) {
-        let (vault, owner) = (request.vault, (request.entry, request.client));
+        let vault = (request.vault, request.entry);
+        let owner = (request.entry, request.client);
         let more = |count: &mut usize| *count = count.saturating_add(1);
         more(self.vaults.entry(vault).or_default());
         more(self.owners.entry(owner).or_default());
@@ -38,13 +40,13 @@ impl Tally {
 
     /// One less.
     pub fn remove(&mut self, request: &Request) {
-        less(&mut self.vaults, request.vault);
+        less(&mut self.vaults, (request.vault, request.entry));
         less(&mut self.owners, (request.entry, request.client));
     }
 
-    /// Those of a vault.
-    pub fn of_vault(&self, vault: VaultId) -> usize {
-        self.vaults.get(&vault).copied().unwrap_or(0)
+    /// Those of a vault that this node took.
+    pub fn of_vault(&self, vault: VaultId, entry: NodeId) -> usize {
+        self.vaults.get(&(vault, entry)).copied().unwrap_or(0)
     }
 
     /// Those of a client.
@@ -148,7 +150,7 @@ fn over(code: &'static str, whose: &str, what: &str, max: usize, retry_ms: u64) 
 impl Engine {
     /// Refuses a new request of whoever is over its share, by the name of the limit.
     pub(crate) fn check_share(&self, request: &Request) -> Result<(), Problem> {
-        self.check_vault_share(request.vault)?;
+        self.check_vault_share(request)?;
         let max = limits::REQUESTS_OPEN_OF_CLIENT_MAX;
         if self.state.open_tally.of_owner((request.entry, request.client)) >= max {
             return Err(over("client_open_max", "client", "open", max, OPEN_ENDS_MS));
@@ -165,15 +167,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses a request for a vault that fills this node's memory.
-    pub(crate) fn check_vault_share(&self, vault: VaultId) -> Result<(), Problem> {
+    /// Refuses a request for a vault of which its entry node's requests fill this node's memory.
+    pub(crate) fn check_vault_share(&self, request: &Request) -> Result<(), Problem> {
+        let (vault, entry) = (request.vault, request.entry);
         let max = limits::REQUESTS_KEPT_OF_VAULT_MAX;
-        if self.state.kept_tally.of_vault(vault) >= max {
+        if self.state.kept_tally.of_vault(vault, entry) >= max {
             let what = "remembered until an hour after their expiry";
             return Err(over("vault_kept_max", "vault", what, max, FORGOTTEN_MS));
         }
         let max = limits::REQUESTS_OPEN_OF_VAULT_MAX;
-        if self.state.open_tally.of_vault(vault) >= max {
+        if self.state.open_tally.of_vault(vault, entry) >= max {
             return Err(over("vault_open_max", "vault", "open", max, OPEN_ENDS_MS));
         }
         Ok(())
@@ -187,14 +190,24 @@ impl Engine {
         sessions.count().saturating_add(asking.count()).saturating_add(self.queue.count(&counts))
     }
 
-    /// Sessions in flight that this node began.
-    fn own_sessions(&self) -> usize {
-        self.sessions.values().filter(|s| s.proposal.coordinator == self.me).count()
+    /// True while a coordinator's sessions in flight leave room for one more: by their number, by the signatures in them,
+    /// which all wait for the same few cores, and by the bytes of their proposals.
+    pub(crate) fn has_room(&self, coordinator: NodeId) -> bool {
+        let own = self.sessions.values().filter(|s| s.proposal.coordinator == coordinator);
+        let (mut sessions, mut items, mut bytes) = (0usize, 0usize, 0usize);
+        for session in own {
+            sessions = sessions.saturating_add(1);
+            items = items.saturating_add(session.items.len());
+            bytes = bytes.saturating_add(session.bytes);
+        }
+        sessions < limits::SESSIONS_OF_COORDINATOR_MAX
+            && items < limits::ITEMS_OF_COORDINATOR_MAX
+            && bytes < limits::PROPOSAL_BYTES_OF_COORDINATOR_MAX
     }
 
     /// True when a session may begin now; else the request waits for its turn.
     pub(crate) fn has_turn(&mut self, request: &Request) -> bool {
-        if self.own_sessions() < limits::SESSIONS_OF_COORDINATOR_MAX {
+        if self.has_room(self.me) {
             return true;
         }
         self.queue.push(request.vault, request.client, request.id());
@@ -203,7 +216,7 @@ impl Engine {
 
     /// Begins what waits, in turn, while there is room.
     pub(crate) fn admit_waiting(&mut self, entropy: &mut dyn Entropy) {
-        while !self.queue.is_empty() && self.own_sessions() < limits::SESSIONS_OF_COORDINATOR_MAX {
+        while !self.queue.is_empty() && self.has_room(self.me) {
             let Some(id) = self.queue.pop() else { return };
             let open = self.state.requests.get(&id).is_some_and(|s| s.signed.is_none());
             if open && !self.sessions.values().any(|s| s.request == id) {
@@ -243,6 +256,35 @@ mod tests {
         assert_eq!(queue.count(|_, client| client == other), 3);
         assert_eq!(all(&mut queue), [10, 30, 20, 31, 11, 12, 13, 14, 15]);
         assert!(queue.is_empty());
+    }
+
+    /// Goal: what one member took counts for that member alone.
+    #[test]
+    fn a_vaults_share_is_counted_by_the_node_that_took_the_request() {
+        let (vault, mine, theirs) = (VaultId([1; 32]), NodeId([1; 32]), NodeId([2; 32]));
+        let request = |entry| Request {
+            vault,
+            network: model::intent::Network::Evm(1),
+            path: model::hd::DerivationPath::root(),
+            ask: model::request::Ask::Raw {
+                kind: model::request::RawKind::EvmMessage,
+                bytes: Vec::new(),
+            },
+            fee_max: None,
+            client: ClientId([1; 16]),
+            idempotency_key: String::new(),
+            entry,
+            created_at: model::time::Timestamp(0),
+            expires_at: model::time::Timestamp(1),
+        };
+        let mut tally = Tally::default();
+        for _ in 0..3 {
+            tally.add(&request(theirs));
+        }
+        tally.add(&request(mine));
+        assert_eq!((tally.of_vault(vault, mine), tally.of_vault(vault, theirs)), (1, 3));
+        tally.remove(&request(theirs));
+        assert_eq!((tally.of_vault(vault, mine), tally.of_vault(vault, theirs)), (1, 2));
     }
 
     #[test]

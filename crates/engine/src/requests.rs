@@ -107,6 +107,10 @@ impl Engine {
             Command::Ceremonies => return Ok(Reply::Ceremonies(self.ceremony_views())),
             Command::NewClient { new, token_hash } => return self.new_client(&new, token_hash),
             Command::RemoveClient(client) => {
+                if !self.state.clients.values().any(|known| known.client == client) {
+                    let text = "no such service key";
+                    return Err(refuse(Class::NotFound, "unknown_client", text));
+                }
                 self.commit(Entry::ClientRemoved(client));
                 return Ok(Reply::Done);
             }
@@ -187,6 +191,7 @@ impl Engine {
         if let Some(known) = self.known_request(&request)? {
             return self.answer_or_wait(command, known, new.wait_ms);
         }
+        self.check_clock()?;
         self.check_room()?;
         self.check_share(&request)?;
         let draft = match (&request.ask, &new.fill) {

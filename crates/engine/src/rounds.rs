@@ -81,7 +81,7 @@ impl Engine {
         if bytes.len() > round_bytes_max(key) {
             let text =
                 format!("{} sent {} bytes in round {round}", self.name_of(peer), bytes.len());
-            return self.warn("over_long_message", text);
+            return self.warn_of(peer, "over_long_message", text);
         }
         let Some(item) = self.item_mut(session, index) else { return };
         // A peer can be one round ahead, not more.
@@ -89,12 +89,12 @@ impl Engine {
         let open = round >= item.round.max(1) && round <= rounds_of(key).min(ahead);
         if !open || matches!(item.run, Run::Done(_)) {
             let text = format!("{} sent round {round}", self.name_of(peer));
-            return self.warn("wrong_round", text);
+            return self.warn_of(peer, "wrong_round", text);
         }
         // The first message of a round counts; a second one never replaces it.
         if item.inbox.contains_key(&(round, seat)) {
             let text = format!("{} sent round {round} twice", self.name_of(peer));
-            return self.warn("duplicate_message", text);
+            return self.warn_of(peer, "duplicate_message", text);
         }
         item.inbox.insert((round, seat), bytes);
         self.advance_item(session, index);

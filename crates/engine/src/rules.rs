@@ -33,6 +33,7 @@ impl Engine {
     /// This node's verdict. A refusal changes nothing.
     pub(crate) fn decide(&self, proposal: &Proposal) -> Result<Decided, Problem> {
         let request = &proposal.request;
+        self.check_clock()?;
         if self.state.went_back.is_some() {
             let text = "this node's journal went back; it may have forgotten what it signed";
             return Err(refuse(Class::Unavailable, "went_back", text)
@@ -85,7 +86,7 @@ impl Engine {
             // As of a node that is full: it passes, and the coordinator tries again.
             None => {
                 let full = |problem: Problem| Problem { code: "overloaded", ..problem };
-                self.check_room().and_then(|()| self.check_vault_share(request.vault)).map_err(full)
+                self.check_room().and_then(|()| self.check_vault_share(request)).map_err(full)
             }
             _ => Ok(()),
         }

@@ -14,11 +14,12 @@ use crate::problem::{Class, Problem, refuse};
 use chains::Plan;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{CeremonyId, NodeId, PairEpoch, RequestId, Seat, SessionId, VaultId};
+use model::ids::{CeremonyId, NodeId, PairEpoch, RequestId, Seat, SessionId};
 use model::keys::KeyKind;
 use model::limits;
 use model::signing::{SignItem, Signature};
 use model::time::Timestamp;
+use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use threshold::pair::{PairState, Ticket};
@@ -58,6 +59,8 @@ pub(crate) enum Purpose {
 /// One session in memory; nothing of it survives a restart.
 pub(crate) struct Session {
     pub proposal: Proposal,
+    /// Bytes of the proposal, which its decision holds in the journal.
+    pub bytes: usize,
     pub request: RequestId,
     pub plan: Arc<Plan>,
     /// The signers.
@@ -122,6 +125,7 @@ impl Engine {
             since: self.now,
             verdicts: BTreeMap::new(),
             request,
+            bytes: proposal.to_bytes().len(),
             plan: decided.plan,
             proposal,
         };
@@ -226,27 +230,27 @@ impl Engine {
         let (session, request) = (proposal.session(), proposal.request.id());
         if self.is_known(session, request) {
             let text = format!("{} proposed session {} twice", self.name_of(peer), session.short());
-            return self.warn("duplicate_message", text);
+            return self.warn_of(peer, "duplicate_message", text);
         }
         self.drop_superseded(peer, request, proposal.attempt);
         let vault = proposal.request.vault;
-        let by_peer: Vec<VaultId> = self
-            .sessions
-            .values()
-            .filter(|s| s.proposal.coordinator == peer)
-            .map(|s| s.proposal.request.vault)
-            .collect();
+        let of_vault =
+            |s: &&Session| s.proposal.coordinator == peer && s.proposal.request.vault == vault;
+        let of_vault = self.sessions.values().filter(of_vault).count();
         // Only the node that took a request proposes it: nobody else chooses its nonce or fee, or cancels it.
         let result = if proposal.coordinator != peer || proposal.request.entry != peer {
             let text = "the proposer is not the node that took the request";
             Err(refuse(Class::Refused, "invalid_coordinator", text))
-        } else if by_peer.len() >= limits::SESSIONS_OF_COORDINATOR_MAX {
-            Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this peer"))
-        } else if by_peer.iter().filter(|v| **v == vault).count() >= limits::REQUESTS_UNDER_WAY_MAX
-        {
+        } else if !self.has_room(peer) {
+            Err(refuse(
+                Class::Overloaded,
+                "overloaded",
+                "too many sessions or signatures of this peer",
+            ))
+        } else if of_vault >= limits::REQUESTS_UNDER_WAY_MAX {
             Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this vault"))
         } else {
-            self.open_session(proposal)
+            self.check_unsigned(peer).and_then(|()| self.open_session(proposal)).map(drop)
         };
         let refusal = result.err().map(|p| (bounded(p.code), bounded(&p.message)));
         if let Some((code, reason)) = &refusal {
@@ -372,6 +376,7 @@ impl Engine {
             .get(&state.request)
             .and_then(|r| r.decided.as_ref())
             .is_some_and(|d| d.session == session && d.spent);
+        self.note_unsigned(state.proposal.coordinator, state.bytes);
         let reason = bounded(reason);
         self.commit(if spent {
             Entry::Aborted(state.request, session, reason.clone())

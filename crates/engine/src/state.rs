@@ -247,6 +247,7 @@ impl State {
             Entry::Decided { proposal, spends, .. } => {
                 // A new attempt: what an earlier one was refused for is past.
                 let (session, request) = (proposal.session(), proposal.request.id());
+                self.reopen(&proposal.request);
                 let state = self.remember(&proposal.request);
                 state.attempt = state.attempt.max(proposal.attempt);
                 // An earlier attempt that may be out keeps counting: a later refusal must not free what it used up.
@@ -271,9 +272,7 @@ impl State {
                 let own = |state: &&mut RequestState| session.is_none() || !state.entered_here;
                 if let Some(state) = self.requests.get_mut(request).filter(own) {
                     state.refused = Some((code.clone(), reason.clone()));
-                    if self.open.remove(request) {
-                        self.open_tally.remove(&state.request);
-                    }
+                    self.close(request);
                 }
             }
             Entry::Released(request, session) => {
@@ -284,6 +283,7 @@ impl State {
                 for spend in held.map(|d| d.spends).unwrap_or_default() {
                     self.free(&spend, *request);
                 }
+                self.close_given_up(request);
             }
             Entry::Aborted(request, session, _) => self.mark_spent(request, session),
             Entry::Signed { request, session, signatures } => {
@@ -295,9 +295,7 @@ impl State {
                     state.signed = Some((*session, fill, signatures.clone()));
                     state.superseded = None;
                     state.refused = None;
-                    if self.open.remove(request) {
-                        self.open_tally.remove(&state.request);
-                    }
+                    self.close(request);
                 }
             }
             _ => {}
@@ -307,6 +305,32 @@ impl State {
     /// Evidence of a ceremony, if it is kept.
     pub fn broken(&self, ceremony: CeremonyId) -> Option<&Broken> {
         self.broken.iter().find(|broken| broken.ceremony == ceremony)
+    }
+
+    /// The request is no longer open.
+    fn close(&mut self, id: &RequestId) {
+        if self.open.remove(id)
+            && let Some(state) = self.requests.get(id)
+        {
+            self.open_tally.remove(&state.request);
+        }
+    }
+
+    /// Of what a peer took and gave up nothing is left to do here, until it is proposed anew.
+    fn close_given_up(&mut self, id: &RequestId) {
+        let over = |s: &RequestState| !s.entered_here && s.decided.is_none() && s.signed.is_none();
+        if self.requests.get(id).is_some_and(over) {
+            self.close(id);
+        }
+    }
+
+    /// A peer proposes anew what was given up: it is open again.
+    fn reopen(&mut self, request: &Request) {
+        let id = request.id();
+        let given_up = |s: &RequestState| !s.entered_here && s.signed.is_none();
+        if self.requests.get(&id).is_some_and(given_up) && self.open.insert(id) {
+            self.open_tally.add(request);
+        }
     }
 
     fn with_peer(&mut self, peer: &NodeId, change: impl FnOnce(&mut PeerState)) {

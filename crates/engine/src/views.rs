@@ -107,6 +107,9 @@ impl Engine {
                         until all peers accept it, or its own operator does";
             warn("went_back", text.to_owned());
         }
+        if let Err(problem) = self.check_clock() {
+            warn(problem.code, problem.message);
+        }
         for (peer, reason) in &self.held_by {
             warn("held_by_peer", format!("{}: {reason}", self.name_of(*peer)));
         }

@@ -23,6 +23,10 @@ pub const SESSIONS_MAX: usize = 256;
 /// Signing sessions in flight that one coordinator may have begun: at a few dozen signatures a second more of them would
 /// only wait for their time-out.
 pub const SESSIONS_OF_COORDINATOR_MAX: usize = 96;
+/// Signatures in these sessions beyond which it begins no other: one Bitcoin transaction may need 64 of them.
+pub const ITEMS_OF_COORDINATOR_MAX: usize = 128;
+/// Bytes of their proposals beyond which it begins no other: each is written down by every signer.
+pub const PROPOSAL_BYTES_OF_COORDINATOR_MAX: usize = 4 * 1024 * 1024;
 /// Requests of one client, or of one vault, that are in a session of this node or wait for one: two thirds of the
 /// sessions, so that one alone never has all of them.
 pub const REQUESTS_UNDER_WAY_MAX: usize = 64;

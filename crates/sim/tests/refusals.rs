@@ -184,6 +184,13 @@ fn a_client_of_another_vault_learns_nothing_of_this_one() {
         assert_eq!(code(&ask_as(world, caller, Command::Vault(mine))), "done");
         // Its key is taken back.
         assert_eq!(code(&ask(world, Command::RemoveClient(client))), "done");
+        let records = world.disk(0).map(|disk| disk.records.len());
+        assert_eq!(code(&ask(world, Command::RemoveClient(client))), "unknown_client");
+        assert_eq!(
+            world.disk(0).map(|disk| disk.records.len()),
+            records,
+            "a refusal left a record"
+        );
         check(world, caller, Command::Vault(mine), "unknown_credential");
     });
 }

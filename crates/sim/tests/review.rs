@@ -3,11 +3,16 @@
 
 #![allow(clippy::panic, clippy::as_conversions, clippy::indexing_slicing, reason = "a test")]
 
-use engine::{Command, CommandId, Entry, JournalHead, Message, Problem, Record, Reply};
+use engine::{
+    CeremonyPlan, Command, CommandId, Entry, JournalHead, Message, Problem, Proposal, Record, Reply,
+};
 use model::amount::Amount;
 use model::api::{self, AskView, RequestView};
-use model::ids::{NodeId, PairEpoch, VaultId};
+use model::card::SigningUse;
+use model::ids::{ClientId, NodeId, PairEpoch, Seat, VaultId};
 use model::intent::{BitcoinNetwork, Network};
+use model::keys::Purpose;
+use model::request::{Ask, Fill, RawKind, Request};
 use model::wire::Wire;
 use sim::random::Seeded;
 use sim::run::request_of_kind;
@@ -351,5 +356,155 @@ fn a_peer_cannot_use_up_the_versions_of_a_pair() {
         let node_0 = id_of(world, 0);
         let epoch = view.peers.iter().find(|p| p.node == node_0).map(|p| p.pair_epoch);
         assert!(epoch.is_some_and(|epoch| epoch < 10_000), "version {epoch:?}");
+    });
+}
+
+/// Goal: one member does not make another unready in the eyes of a supervisor, who would restart it. Method: node 0 says that
+/// it holds node 1, and that another instance of node 1 is live.
+#[test]
+fn one_peers_word_that_it_holds_this_node_costs_only_that_peer() {
+    in_world(34, 2, |world, vault| {
+        let held = Message::Held { reason: "because".to_owned() }.to_bytes();
+        world.set_tamper(Some(Box::new(move |from, to, bytes| match (from, to) {
+            (0, 1) => vec![held.clone()],
+            _ => vec![bytes],
+        })));
+        for number in 100..200 {
+            world.pass(200);
+            world.ask(0, Command::Submit { vault, new: request_of_kind(1, number, 0) });
+        }
+        let Some(status) = world.engine(1).map(engine::Engine::status) else { panic!("no status") };
+        assert_eq!((status.held_by, status.went_back), (1, false));
+        assert_eq!((status.vaults, status.vaults_reachable), (1, 1));
+        let said = world.warnings.iter().filter(|(_, code, _)| *code == "held_by_peer").count();
+        assert!(said <= 20, "{said} warnings within half a minute");
+        assert_eq!(submit(world, 1, vault, request_of_kind(1, 1, 8_000)).state, "signed");
+    });
+}
+
+/// A proposal of node 0 for a message of `bytes` bytes, the `number`th one.
+fn message_proposal(world: &World, vault: VaultId, number: u32, bytes: usize) -> Proposal {
+    let mut nodes: Vec<NodeId> = (0..3).map(|node| id_of(world, node)).collect();
+    nodes.sort();
+    let seat = |node| {
+        let at = nodes.iter().position(|id| *id == id_of(world, node));
+        Seat(1 + at.map_or(0, |at| u16::try_from(at).unwrap_or(0)))
+    };
+    let mut text = vec![b'x'; bytes];
+    text.splice(..8, format!("{number:08}").into_bytes());
+    let now = world.now();
+    let request = Request {
+        vault,
+        network: Network::Evm(1),
+        path: "m/44/60/0/0/0".parse().unwrap_or_else(|_| panic!("no path")),
+        ask: Ask::Raw { kind: RawKind::EvmMessage, bytes: text },
+        fee_max: None,
+        client: ClientId([0; 16]),
+        idempotency_key: String::new(),
+        entry: id_of(world, 0),
+        created_at: now,
+        expires_at: now.saturating_add_ms(600_000_000),
+    };
+    let entry_signature = fixture::key(0).sign(SigningUse::Request, &request.to_bytes());
+    let (quorum, coordinator) = ([seat(0), seat(1)].into_iter().collect(), id_of(world, 0));
+    Proposal { request, entry_signature, attempt: 1, fill: Fill::Nothing, quorum, coordinator }
+}
+
+/// Sends `extra` to node 1 once, after node 0 accepted it anew.
+fn once_when_ready(extra: Vec<Vec<u8>>) -> Tamper {
+    let mut extra = Some(extra);
+    Box::new(move |from, to, frame| {
+        let ready = matches!(Message::from_bytes(&frame), Ok(Message::PairReady { .. }));
+        let more = if (from, to) == (0, 1) && ready { extra.take() } else { None };
+        [frame].into_iter().chain(more.into_iter().flatten()).collect()
+    })
+}
+
+/// Sends what node 0 proposes, each with an abort, to node 1 once their pair is ready.
+fn propose_and_abort(world: &mut World, vault: VaultId, count: u32, bytes: usize) {
+    let mut extra = Vec::new();
+    for number in 0..count {
+        let proposal = message_proposal(world, vault, number, bytes);
+        let (session, reason) = (proposal.session(), String::new());
+        extra.push(Message::Propose(Box::new(proposal)).to_bytes());
+        extra.push(Message::Abort { session, reason }.to_bytes());
+    }
+    world.set_tamper(Some(once_when_ready(extra)));
+    world.break_link(0, 1, 10);
+    world.pass(10_000);
+    world.set_tamper(None);
+}
+
+/// Goal: a peer does not fill this node's disk with proposals that it gives up at once; and a minute later it is served again.
+#[test]
+fn a_peer_that_proposes_and_aborts_fills_no_disk() {
+    in_world(35, 2, |world, vault| {
+        let before = length(world, 1);
+        propose_and_abort(world, vault, 200, 120_000);
+        let disk = world.disk(1).map(|disk| disk.records[before..].to_vec()).unwrap_or_default();
+        let grown: usize = disk.iter().map(Vec::len).sum();
+        assert!(grown > 1_000_000 && grown < 9 * 1024 * 1024, "{grown} bytes in ten seconds");
+        world.pass(60_000);
+        assert_eq!(submit(world, 0, vault, request_of_kind(1, 1, 5_000)).state, "signed");
+    });
+}
+
+/// Goal: one member's requests take nothing from another member's clients, and what a peer gave up is not open here.
+#[test]
+fn what_one_member_proposes_takes_no_share_of_another_members_clients() {
+    in_world(36, 2, |world, vault| {
+        let open = |world: &World| world.engine(1).map(|engine| engine.status().requests_open);
+        let before = open(world);
+        propose_and_abort(world, vault, 300, 100);
+        world.pass(30_000);
+        let kept = world.engine(1).map(|engine| engine.status().requests);
+        assert!(kept > Some(100), "{kept:?}: the flood did not arrive");
+        assert_eq!(open(world), before, "given up requests count as open");
+        assert_eq!(submit(world, 1, vault, request_of_kind(1, 1, 5_000)).state, "signed");
+    });
+}
+
+/// Goal: ceremonies that failed block no later one, and a peer does not fill the disk with plans. Method: node 0 proposes 64
+/// plans three times a minute and takes them back, until more than 4,096 were heard of.
+#[test]
+fn ceremonies_that_failed_make_room_and_new_ones_have_a_budget() {
+    in_world(37, 3, |world, _| {
+        let members: BTreeSet<NodeId> = (0..3).map(|node| id_of(world, node)).collect();
+        let mut plan = CeremonyPlan {
+            name: "treasury".to_owned(),
+            purpose: Purpose::Test,
+            threshold: 3,
+            members: members.into_iter().collect(),
+            proposer: id_of(world, 0),
+            at: world.now(),
+            nonce: [0; 32],
+        };
+        let before = length(world, 1);
+        let mut ids = Vec::new();
+        for round in 0..432u16 {
+            // In turn: plans, and the word that they failed.
+            let mut frames: Vec<Vec<u8>> = Vec::new();
+            for id in core::mem::take(&mut ids) {
+                frames.push(Message::CeremonyFail(id, "no".to_owned()).to_bytes());
+            }
+            for number in 0..(if frames.is_empty() { 64u8 } else { 0 }) {
+                plan.nonce[..2].copy_from_slice(&round.to_be_bytes());
+                plan.nonce[2] = number;
+                ids.push(plan.id());
+                frames.push(Message::CeremonyPropose(plan.clone()).to_bytes());
+            }
+            world.set_tamper(Some(once_when_ready(frames)));
+            world.break_link(0, 1, 10);
+            world.pass(10_000);
+            if round == 17 {
+                let joined = entries(world, 1, before);
+                let joined =
+                    joined.iter().filter(|e| matches!(e, Entry::CeremonyJoined(_))).count();
+                assert!((120..=240).contains(&joined), "{joined} joined within three minutes");
+            }
+        }
+        world.set_tamper(None);
+        world.pass(60_000);
+        fixture::make_vault(world, 3);
     });
 }
