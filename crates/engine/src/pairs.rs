@@ -141,6 +141,13 @@ impl Pair {
     }
 }
 
+/// What both ends' steps are bound to, whichever computes it.
+fn pair_context(epoch: PairEpoch, a: (NodeId, [u8; 32]), b: (NodeId, [u8; 32])) -> [u8; 32] {
+    let (low, high) = if a.0 < b.0 { (a, b) } else { (b, a) };
+    let parts: [&[u8]; 5] = [&low.0.0, &high.0.0, &epoch.0.to_be_bytes(), &low.1, &high.1];
+    hash::tagged("outlast/pair-context/v1", &parts)
+}
+
 impl Engine {
     /// A checked link is up: tell what we hold, or offer to make it.
     pub(crate) fn greet_pair(&mut self, peer: NodeId, entropy: &mut dyn Entropy) {
@@ -288,11 +295,10 @@ impl Engine {
         }
         own.agreed = Some(nonce);
         own.busy = true;
-        let (low, high) = if self.me < peer { (own.nonce, nonce) } else { (nonce, own.nonce) };
-        let context = hash::tagged(
-            "outlast/pair-context/v1",
-            &[&self.me.min(peer).0, &self.me.max(peer).0, &epoch.0.to_be_bytes(), &low, &high],
-        );
+        let answer = Message::PairOffer { epoch, nonce: own.nonce };
+        let context = pair_context(epoch, (self.me, own.nonce), (peer, nonce));
+        // Once more: the peer dropped our offer if it held us then, and would wait for the next one, of another nonce.
+        self.send(peer, &answer);
         let job = Job::PairStart { me: self.me, peer, epoch, context };
         self.compute(job, Purpose::Pair { peer, epoch });
     }
