@@ -1,7 +1,7 @@
 //! What a simulated node keeps, and the world's only source of chance.
 
 use engine::PersistentState;
-use model::entropy::Entropy;
+use model::entropy::{Entropy, Lent};
 use model::secret::Secret;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
@@ -34,6 +34,13 @@ pub struct Dice(pub(crate) ChaCha20Rng);
 impl Entropy for Dice {
     fn fill(&mut self, out: &mut [u8]) {
         self.0.fill_bytes(out);
+    }
+    fn lend(&mut self, source: Lent) -> bool {
+        osrandom::lend(source);
+        true
+    }
+    fn take_back(&mut self) -> bool {
+        osrandom::take_back()
     }
 }
 

@@ -46,6 +46,11 @@ pub enum OpenError {
     /// The recording of a test.
     #[error("the file of [debug] record_one_time does not open")]
     Recorder(#[source] std::io::Error),
+    /// The nonces of ECDSA would rest on the operating system alone.
+    #[error(
+        "this build does not reach the ECDSA engine's generator, so its nonces would not be hedged"
+    )]
+    Hedge,
     /// It runs already.
     #[error("the node is open already")]
     Twice,
@@ -65,6 +70,7 @@ impl OpenError {
             Self::Runner(error) => error.code(),
             Self::Thread(_) => "system",
             Self::Recorder(_) => "recorder",
+            Self::Hedge => "nonces_not_hedged",
             Self::Twice => "not_sealed",
             Self::Panicked => "open_panicked",
         }
@@ -76,7 +82,7 @@ impl From<OpenError> for Problem {
         let class = match &error {
             OpenError::Home(HomeError::Seal(SealError::WrongPassphrase)) => Class::Forbidden,
             OpenError::Twice => Class::Conflict,
-            OpenError::Panicked => Class::Bug,
+            OpenError::Panicked | OpenError::Hedge => Class::Bug,
             _ => Class::Unavailable,
         };
         let mut message = error.to_string();
@@ -130,6 +136,10 @@ impl Opener {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.is_some() {
             return Err(OpenError::Twice);
+        }
+        // K2, ADR 0008: asked of the running process, because a linker could have left the hook out.
+        if !threshold::sign::engine_draws_what_is_lent(&mut OsEntropy) {
+            return Err(OpenError::Hedge);
         }
         let unsealed = home.unseal(passphrase)?;
         home.refresh_card(&unsealed)?;

@@ -23,6 +23,7 @@ mod shown;
 mod verify;
 
 pub use error::{Reason, Refusal, SignError};
+pub use hedge::engine_draws_what_is_lent;
 pub use message::Head;
 pub use shown::{Shown, shown};
 pub use verify::verify;
@@ -133,7 +134,7 @@ pub fn start(input: Input<'_>, entropy: &mut dyn Entropy) -> Result<Step, SignEr
             check_digest(&item)?;
             let key = ecdsa_key(&public, share, &quorum, &item)?;
             check_pairs(&public, me, &key.others(), &pairs)?;
-            let (engine, bodies) = Ecdsa::start(key, session, context, &item, pairs)?;
+            let (engine, bodies) = Ecdsa::start(key, session, context, &item, pairs, entropy)?;
             (Engine::Ecdsa(Box::new(engine)), bodies)
         }
         KeyKind::Bip340 => {
