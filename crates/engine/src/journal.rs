@@ -95,6 +95,18 @@ pub enum Entry {
         /// In words.
         reason: String,
     },
+    /// FROST: this node's one-time nonce of an item answers exactly this commitment list; durable before the signature
+    /// share leaves.
+    Answered {
+        /// The request.
+        request: RequestId,
+        /// The session.
+        session: SessionId,
+        /// Which item.
+        item: u16,
+        /// Hash of context and commitment list.
+        package: [u8; 32],
+    },
     /// A session ended without a signature before this node's last-round message: what it held is free again.
     Released(RequestId, SessionId),
     /// A session ended without a signature after it: what it held stays spent.
@@ -372,6 +384,13 @@ impl Entry {
                 w.u8(27);
                 w.fixed(&client.0);
             }
+            Self::Answered { request, session, item, package } => {
+                w.u8(28);
+                w.fixed(&request.0);
+                w.fixed(&session.0);
+                w.u16(*item);
+                w.fixed(package);
+            }
             // The rest is written before: this is called for these only.
             _ => w.u8(0),
         }
@@ -408,6 +427,12 @@ fn read_request(tag: u8, r: &mut Reader<'_>) -> Result<Entry, WireError> {
             vaults: r.list(limits::VAULTS_MAX, |r| r.fixed().map(VaultId))?,
         }),
         27 => Ok(Entry::ClientRemoved(ClientId(r.fixed()?))),
+        28 => Ok(Entry::Answered {
+            request: RequestId(r.fixed()?),
+            session: SessionId(r.fixed()?),
+            item: r.u16()?,
+            package: r.fixed()?,
+        }),
         _ => Err(WireError::Range("journal entry")),
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::engine::Engine;
 use crate::job::{Job, JobOutput};
+use crate::journal::Entry;
 use crate::message::Message;
 use crate::pairs::{Answer, Pair};
 use crate::sessions::{Early, Item, Place, Purpose, Run, Tickets};
@@ -284,12 +285,17 @@ impl Engine {
         let members = state.members.clone();
         let Some(item) = state.items.get_mut(usize::from(index)) else { return };
         let out_of_our_hands = running.may_be_finished_by_others();
+        let package = running.package_hash();
         item.round = running.round();
         item.run = Run::Waiting(running);
         let round = item.round;
         if out_of_our_hands {
             // From the first last-round message on, the request stays spent whatever becomes of the session.
             self.state.mark_spent(&request, &session);
+        }
+        if let Some(package) = package {
+            // K2: which list this nonce answered is durable before the share leaves; effects wait for this commit.
+            self.commit(Entry::Answered { request, session, item: index, package });
         }
         let mut frames: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
         for message in outgoing {

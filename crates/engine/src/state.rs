@@ -221,6 +221,7 @@ impl State {
             Entry::Requested(_)
             | Entry::Decided { .. }
             | Entry::Refused { .. }
+            | Entry::Answered { .. }
             | Entry::Released(..)
             | Entry::Aborted(..)
             | Entry::Signed { .. } => self.fold_request(at, entry),
@@ -285,7 +286,10 @@ impl State {
                 }
                 self.close_given_up(request);
             }
-            Entry::Aborted(request, session, _) => self.mark_spent(request, session),
+            // The share may have left: the others can finish.
+            Entry::Answered { request, session, .. } | Entry::Aborted(request, session, _) => {
+                self.mark_spent(request, session)
+            }
             Entry::Signed { request, session, signatures } => {
                 self.mark_spent(request, session);
                 if let Some(state) = self.requests.get_mut(request) {

@@ -225,6 +225,7 @@ fn entries() -> Vec<Entry> {
             vaults: vec![vault],
         },
         Entry::ClientRemoved(ClientId([0x22; 16])),
+        Entry::Answered { request: id, session, item: 1, package: [0xb0; 32] },
     ]
 }
 
@@ -252,6 +253,7 @@ fn entry_name(entry: &Entry) -> &'static str {
         Entry::Refused { .. } => "refused",
         Entry::Released(..) => "released",
         Entry::Aborted(..) => "aborted",
+        Entry::Answered { .. } => "answered",
         Entry::Signed { .. } => "signed",
         Entry::ClientAdded { .. } => "client added",
         Entry::ClientRemoved(_) => "client removed",
@@ -349,7 +351,7 @@ fn journal_records_are_those_of_the_vectors() {
         .map(|r| vector(entry_name(&r.entry), r, Some(&Record::hash(&r.to_bytes()))))
         .collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 25, "one record of each kind");
+    assert_eq!(names.len(), 26, "one record of each kind");
     check::<Record>("records.json", &made);
 }
 
