@@ -221,7 +221,6 @@ impl State {
             Entry::Requested(_)
             | Entry::Decided { .. }
             | Entry::Refused { .. }
-            | Entry::Answered { .. }
             | Entry::Released(..)
             | Entry::Aborted(..)
             | Entry::Signed { .. } => self.fold_request(at, entry),
@@ -230,6 +229,8 @@ impl State {
                 let state = ClientState { client: *client, vaults };
                 self.clients.insert(*token_hash, state);
             }
+            // The share may have left: the others can finish.
+            Entry::Answered { request, session, .. } => self.mark_spent(request, session),
             Entry::ClientRemoved(client) => self.clients.retain(|_, c| c.client != *client),
         }
     }
@@ -286,10 +287,7 @@ impl State {
                 }
                 self.close_given_up(request);
             }
-            // The share may have left: the others can finish.
-            Entry::Answered { request, session, .. } | Entry::Aborted(request, session, _) => {
-                self.mark_spent(request, session)
-            }
+            Entry::Aborted(request, session, _) => self.mark_spent(request, session),
             Entry::Signed { request, session, signatures } => {
                 self.mark_spent(request, session);
                 if let Some(state) = self.requests.get_mut(request) {
