@@ -307,7 +307,7 @@ mod tests {
         let send = || account.send(json!({ "to": RECIPIENT, "value": "0x7" }));
         let send = &send;
         let hashes: Vec<String> = std::thread::scope(|scope| {
-            let tasks: Vec<_> = (0..2).map(|_| scope.spawn(move || send())).collect();
+            let tasks: Vec<_> = (0..2).map(|_| scope.spawn(send)).collect();
             tasks.into_iter().map(|task| task.join().unwrap()).collect()
         });
         // Where the second came after the first was answered it is a payment of its own, in turn.
