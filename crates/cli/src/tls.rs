@@ -269,7 +269,7 @@ pub(crate) fn explain(base: &str, error: &ureq::Error) -> Option<CommandError> {
         rustls::Error::AlertReceived(_) => {
             let text = format!("{base} refused the TLS connection: {}", chain(cause));
             CommandError::refused("tls_refused", text).hint(
-                "the certificate of --tls-cert must be signed by the client_ca of the node's [api_tls]",
+                "--tls-cert must be signed by the CA that the node's [api_tls] names as client_ca",
             )
         }
         other => {
