@@ -4,7 +4,7 @@
 
 use model::card::{NodeKey, SigningUse, verify_node_signature};
 use model::ids::{Incarnation, NodeId};
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// First bytes on every link. Sixteen bytes of incarnation stand in front, so that the link layer can tell a second
 /// connection of one run from a second run.
@@ -28,7 +28,7 @@ pub const PROTOCOL: u16 = 2;
 impl Wire for Hello {
     fn write(&self, w: &mut Writer) {
         w.fixed(&self.incarnation.0);
-        w.header(0x0501, 1);
+        w.header(tags::HELLO, 1);
         w.u16(self.protocol);
         w.u64(self.length);
         w.fixed(&self.head);
@@ -36,7 +36,7 @@ impl Wire for Hello {
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
         let incarnation = Incarnation(r.fixed()?);
-        r.header(0x0501, 1)?;
+        r.header(tags::HELLO, 1)?;
         Ok(Self {
             incarnation,
             protocol: r.u16()?,

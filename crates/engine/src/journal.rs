@@ -13,7 +13,7 @@ use model::limits;
 use model::request::Request;
 use model::signing::Signature;
 use model::time::Timestamp;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,14 +171,14 @@ impl Record {
 
 impl Wire for Record {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0601, 1);
+        w.header(tags::JOURNAL_RECORD, 1);
         w.u64(self.sequence);
         w.fixed(&self.previous);
         w.u64(self.at.0);
         self.entry.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0601, 1)?;
+        r.header(tags::JOURNAL_RECORD, 1)?;
         Ok(Self {
             sequence: r.u64()?,
             previous: r.fixed()?,

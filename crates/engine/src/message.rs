@@ -6,7 +6,7 @@ use model::keys::Purpose;
 use model::limits;
 use model::request::{Fill, Request};
 use model::time::Timestamp;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::BTreeSet;
 
 /// A proposed key ceremony, the same bytes for all.
@@ -37,7 +37,7 @@ impl CeremonyPlan {
 
 impl Wire for CeremonyPlan {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0502, 1);
+        w.header(tags::CEREMONY_PLAN, 1);
         w.text(&self.name);
         self.purpose.write(w);
         w.u16(self.threshold);
@@ -47,7 +47,7 @@ impl Wire for CeremonyPlan {
         w.fixed(&self.nonce);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0502, 1)?;
+        r.header(tags::CEREMONY_PLAN, 1)?;
         let plan = Self {
             name: r.text()?,
             purpose: Purpose::read(r)?,
@@ -344,7 +344,7 @@ fn write_protocol(w: &mut Writer, tag: u8, id: &[u8], round: u8, bytes: &[u8]) {
 
 impl Wire for Message {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0503, 2);
+        w.header(tags::PEER_MESSAGE, 2);
         match self {
             Self::HistoryAsk(seen) => {
                 w.u8(1);
@@ -402,7 +402,7 @@ impl Wire for Message {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0503, 2)?;
+        r.header(tags::PEER_MESSAGE, 2)?;
         let tag = r.u8()?;
         match tag {
             1 => r.option(JournalHead::read).map(Self::HistoryAsk),

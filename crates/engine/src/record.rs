@@ -11,7 +11,7 @@ use model::hd::{ChainCode, DerivationPath, ExtendedKey, HdError};
 use model::ids::{Epoch, NodeId, Seat, VaultId};
 use model::keys::{KeyKind, VaultKeys};
 use model::limits;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::BTreeMap;
 use threshold::dkg::{self, Evidence, EvidenceError, TranscriptError};
 
@@ -196,7 +196,7 @@ fn verify_made(
 
 impl Wire for CeremonyRecord {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0504, 1);
+        w.header(tags::CEREMONY_RECORD, 1);
         match self {
             Self::Made { plan, transcript, confirmations } => {
                 w.u8(1);
@@ -217,7 +217,7 @@ impl Wire for CeremonyRecord {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0504, 1)?;
+        r.header(tags::CEREMONY_RECORD, 1)?;
         match r.u8()? {
             1 => {
                 let plan = CeremonyPlan::read(r)?;

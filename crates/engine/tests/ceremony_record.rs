@@ -12,7 +12,7 @@ use model::ids::Seat;
 use model::keys::Purpose;
 use model::secret::Secret;
 use model::time::Timestamp;
-use model::wire::{Wire, Writer};
+use model::wire::{Wire, Writer, tags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ fn outcome() -> Outcome {
 fn mark(key: &NodeKey, round: u8, seat: u16, body: &[u8]) -> Mark {
     let digest = tagged("outlast/dkg/broadcast/v1", &[body]);
     let mut w = Writer::default();
-    w.header(0x0410, 1);
+    w.header(tags::DKG_MARK, 1);
     w.fixed(&plan().dkg_plan().unwrap().digest());
     w.u8(round);
     w.u16(seat);

@@ -10,7 +10,7 @@ use crate::ids::{ClientId, NodeId, RequestId, VaultId};
 use crate::intent::Network;
 use crate::limits;
 use crate::time::Timestamp;
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// Format of bytes that a client brings ready-made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -329,7 +329,7 @@ impl Wire for Fill {
 
 impl Wire for Request {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0201, 1);
+        w.header(tags::REQUEST, 1);
         w.fixed(&self.vault.0);
         write_network(w, self.network);
         self.path.write(w);
@@ -342,7 +342,7 @@ impl Wire for Request {
         w.u64(self.expires_at.0);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0201, 1)?;
+        r.header(tags::REQUEST, 1)?;
         Ok(Self {
             vault: VaultId(r.fixed()?),
             network: read_network(r)?,

@@ -9,7 +9,7 @@ use model::card::SigningUse;
 use model::hash::tagged;
 use model::ids::{CeremonyId, NodeId, VaultId};
 use model::keys::{KeyKind, Purpose};
-use model::wire::{Reader, Wire, Writer};
+use model::wire::{Reader, Wire, Writer, tags};
 use sim::random::Seeded;
 use sim::world::Tamper;
 use sim::{World, fixture};
@@ -48,8 +48,8 @@ struct Cheat(u8, Option<usize>, Change, &'static str);
 /// signs it anew with node 0's key, as a traitor would. Returns the message and the broadcast's mark.
 fn resigned(bytes: &[u8], change: impl FnOnce(&mut Vec<u8>, u16)) -> (Vec<u8>, Vec<u8>) {
     let mut r = Reader::new(bytes);
-    r.header(0x0412, 1).unwrap();
-    r.header(0x0411, 1).unwrap();
+    r.header(tags::DKG_MESSAGE, 1).unwrap();
+    r.header(tags::DKG_BROADCAST, 1).unwrap();
     let (plan, round, seat): ([u8; 32], u8, u16) =
         (r.fixed().unwrap(), r.u8().unwrap(), r.u16().unwrap());
     let mut body = r.bytes(64 * 1024).unwrap();
@@ -58,15 +58,15 @@ fn resigned(bytes: &[u8], change: impl FnOnce(&mut Vec<u8>, u16)) -> (Vec<u8>, V
     change(&mut body, seat);
     let digest = tagged("outlast/dkg/broadcast/v1", &[&body]);
     let mut signed = Writer::default();
-    signed.header(0x0410, 1);
+    signed.header(tags::DKG_MARK, 1);
     signed.fixed(&plan);
     signed.u8(round);
     signed.u16(seat);
     signed.fixed(&digest);
     let signature = fixture::key(0).sign(SigningUse::Ceremony, &signed.into_bytes());
     let mut w = Writer::default();
-    w.header(0x0412, 1);
-    w.header(0x0411, 1);
+    w.header(tags::DKG_MESSAGE, 1);
+    w.header(tags::DKG_BROADCAST, 1);
     w.fixed(&plan);
     w.u8(round);
     w.u16(seat);

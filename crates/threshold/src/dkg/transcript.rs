@@ -11,7 +11,7 @@ use model::commitment::Commitments;
 use model::curve::{Ed25519, Secp256k1};
 use model::hash::tagged;
 use model::ids::{Seat, VaultId};
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::BTreeMap;
 
 /// Rounds in a transcript.
@@ -20,7 +20,7 @@ const ROUNDS: u8 = 3;
 /// Writes plan and bodies.
 pub(super) fn write(plan: &Plan, rounds: [&Round; 3]) -> Vec<u8> {
     let mut w = Writer::default();
-    w.header(0x0413, 1);
+    w.header(tags::DKG_TRANSCRIPT, 1);
     plan.write(&mut w);
     for round in rounds {
         round.values().for_each(|broadcast| w.bytes(&broadcast.body));
@@ -96,7 +96,7 @@ impl TranscriptError {
 impl Record {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(bytes);
-        r.header(0x0413, 1)?;
+        r.header(tags::DKG_TRANSCRIPT, 1)?;
         let plan = Plan::read(&mut r)?;
         let mut bodies = BTreeMap::new();
         for round in 1..=ROUNDS {
