@@ -14,4 +14,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     same::<engine::Record>(data);
     same::<engine::Hello>(data);
     same::<engine::Proposal>(data);
+    same::<engine::CeremonyPlan>(data);
+    same::<model::request::Request>(data);
 });

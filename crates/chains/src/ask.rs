@@ -57,7 +57,8 @@ impl FillDraft {
                 })
             }
             Self::Solana { blockhash, nonce_account } => {
-                Some(Fill::Solana { blockhash: *blockhash, nonce_account: *nonce_account })
+                let (blockhash, nonce_account) = (*blockhash, *nonce_account);
+                Some(Fill::Solana { blockhash, nonce_account, cancel: false })
             }
             Self::Bitcoin { .. } => None,
         }

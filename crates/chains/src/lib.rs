@@ -13,6 +13,7 @@ pub mod evm;
 pub mod fuzz;
 mod plan;
 mod refusal;
+mod replace;
 pub mod solana;
 #[cfg(test)]
 mod test_vault;
@@ -21,3 +22,4 @@ pub use address::{Account, Address, account, address};
 pub use ask::{FillDraft, parse_ask, parse_fill, parse_raw, raw_kind};
 pub use plan::{Artefact, Plan, SpendKey, build, decode, finish};
 pub use refusal::Refusal;
+pub use replace::{check_replacement, is_cancel};

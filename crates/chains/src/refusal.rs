@@ -65,6 +65,16 @@ pub enum Refusal {
         /// `request` or `built-in`.
         which: &'static str,
     },
+    /// A replacement that pays too little more.
+    #[error("{fee} {unit}; a replacement needs at least {least}")]
+    FeeTooLow {
+        /// What the replacement pays.
+        fee: Amount,
+        /// What it must pay at least.
+        least: Amount,
+        /// Unit of both.
+        unit: &'static str,
+    },
     /// A key that is not the vault's, or a path outside the request's account.
     #[error("{what} does not belong to this vault at {path}")]
     NotOurs {
@@ -107,6 +117,7 @@ impl Refusal {
             Self::UnknownCall { .. } => "unknown_call",
             Self::Forbidden { .. } => "forbidden",
             Self::FeeOverCeiling { .. } => "fee_over_ceiling",
+            Self::FeeTooLow { .. } => "fee_too_low_to_replace",
             Self::NotOurs { .. } => "not_ours",
             Self::Missing(_) => "missing_field",
             Self::NotTheRequest(_) => "not_the_request",

@@ -260,7 +260,7 @@ fn each_way_to_ask_for_something_else_has_its_refusal() {
     check(CHAIN, PATH, send(5), Some(21_000 * 30_000_000_000), &good, "ok");
     check(CHAIN, PATH, send(5), Some(21_000 * 30_000_000_000 - 1), &good, "fee_over_ceiling");
     check(CHAIN, PATH, send(5), None, &Fill::Nothing, "missing_field");
-    let solana = Fill::Solana { blockhash: [0; 32], nonce_account: None };
+    let solana = Fill::Solana { blockhash: [0; 32], nonce_account: None, cancel: false };
     check(CHAIN, PATH, send(5), None, &solana, "wrong_network");
     check(CHAIN, PATH, send(5), None, &fill(7, 20_999, false), "invalid_field");
     check(CHAIN, PATH, send(5), None, &fill(u64::MAX, 21_000, false), "invalid_field");

@@ -86,8 +86,20 @@ fn mutations(corpus: &[Vec<u8>], target: fn(&[u8])) -> u64 {
     0
 }
 
+/// Writes the corpus for `cargo fuzz` where `OUTLAST_FUZZ_CORPUS` names a directory (`fuzz/README.md`).
+fn keep(target: &str, corpus: &[Vec<u8>]) {
+    let Some(dir) = std::env::var_os("OUTLAST_FUZZ_CORPUS") else { return };
+    let dir = std::path::Path::new(&dir).join(target);
+    std::fs::create_dir_all(&dir).expect("the corpus is written");
+    for data in corpus {
+        let name = hex::encode(model::hash::sha256(data));
+        std::fs::write(dir.join(name), data).expect("the corpus is written");
+    }
+}
+
 #[test]
 fn fuzz_psbt_reader_keeps_its_promises_under_mutation() {
+    keep("psbt", &psbts());
     let rounds = mutations(&psbts(), fuzz::fuzz_psbt);
     println!("{rounds} mutations");
     assert!(rounds > 100, "only {rounds} mutations in the time given");
@@ -95,6 +107,7 @@ fn fuzz_psbt_reader_keeps_its_promises_under_mutation() {
 
 #[test]
 fn fuzz_solana_reader_keeps_its_promises_under_mutation() {
+    keep("solana", &messages());
     let rounds = mutations(&messages(), fuzz::fuzz_solana);
     println!("{rounds} mutations");
     assert!(rounds > 1000, "only {rounds} mutations in the time given");

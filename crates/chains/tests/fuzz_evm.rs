@@ -108,11 +108,23 @@ fn mutate(noise: &mut Noise, corpus: &[Vec<u8>]) -> Vec<u8> {
     data
 }
 
+/// Writes the corpus for `cargo fuzz` where `OUTLAST_FUZZ_CORPUS` names a directory (`fuzz/README.md`).
+fn keep(target: &str, corpus: &[Vec<u8>]) {
+    let Some(dir) = std::env::var_os("OUTLAST_FUZZ_CORPUS") else { return };
+    let dir = std::path::Path::new(&dir).join(target);
+    std::fs::create_dir_all(&dir).expect("the corpus is written");
+    for data in corpus {
+        let name = hex::encode(model::hash::sha256(data));
+        std::fs::write(dir.join(name), data).expect("the corpus is written");
+    }
+}
+
 #[test]
 fn fuzz_evm_decoders_keep_their_promises_under_mutation() {
     let secs = std::env::var("OUTLAST_FUZZ_SECS").ok().and_then(|text| text.parse().ok());
     let until = Instant::now() + Duration::from_secs(secs.unwrap_or(1));
     let corpus = corpus();
+    keep("evm", &corpus);
     let mut rounds = 0u64;
     for seed in 1u64.. {
         let mut noise = Noise(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));

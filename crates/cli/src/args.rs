@@ -1,7 +1,7 @@
 //! The command line. Doc comments are the help; `docs/cli.md` is their snapshot.
 
 use crate::commands::{
-    address, bench, ceremony, charter, clients, decode, demo, node, request, vault,
+    address, bench, ceremony, charter, clients, decode, demo, node, request, vault, verify,
 };
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub(crate) struct Global {
     /// Directory of your node (made by `outlast node init`)
     #[arg(long, global = true, env = "OUTLAST_NODE", hide_env_values = true, value_name = "DIR")]
     pub(crate) node: Option<PathBuf>,
-    /// Address of a node's API instead of its directory, e.g. http://127.0.0.1:7111
+    /// Address of a node's API instead of its directory, e.g. http://127.0.0.1:7111, or https:// with --tls-pin or --tls-ca
     #[arg(
         long,
         global = true,
@@ -39,6 +39,19 @@ pub(crate) struct Global {
     /// File with the token for --url (or put the token into OUTLAST_TOKEN)
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// SHA-256 fingerprint of the certificate of an https:// node
+    #[arg(long, global = true, env = "OUTLAST_TLS_PIN", hide_env_values = true)]
+    #[arg(value_name = "FINGERPRINT", conflicts_with = "tls_ca")]
+    pub(crate) tls_pin: Option<String>,
+    /// CA of the certificate of an https:// node, PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Certificate to show to an https:// node, PEM; with --tls-key
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// File with the private key of --tls-cert, PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// How answers are printed.
@@ -76,6 +89,8 @@ pub(crate) enum Command {
     Client(clients::Command),
     /// Read bytes as the nodes would read them, offline
     Decode(decode::Args),
+    /// Check the record of a ceremony, offline
+    Verify(verify::Args),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Command),
@@ -171,6 +186,11 @@ mod tests {
         check("request raw --format digest --network evm:1 00", false);
         check("request show 00", false);
         check("decode evm 0x02", true);
+        check("vault ceremony --out f", true);
+        check("vault ceremony treasury", false);
+        check("ceremony evidence abcd --out f", true);
+        check("verify f", true);
+        check("verify f --vault treasury", false);
         check("decode dogecoin 00", false);
         check("decode message - --network evm:1", true);
         check("bench sign --scheme ecdsa --seconds 0", false);

@@ -1,9 +1,9 @@
 //! Speaks to one node's HTTP API; the JSON is [`model::api`].
 //!
-//! Absent on purpose: TLS. A node's API listens on loopback or behind the operator's own proxy; `https` is refused by
-//! name instead of failing half-way.
+//! An `https` address needs the node's certificate ([`crate::tls`]); plain `http` is for this machine and for tunnels.
 
 use crate::error::CommandError;
+use crate::tls::{self, TlsConnector, Trust};
 use model::api;
 use model::ids::{CeremonyId, NodeId, RequestId, VaultId};
 use model::intent::Network;
@@ -11,6 +11,8 @@ use model::secret::Secret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, TcpConnector};
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -27,11 +29,35 @@ pub(crate) struct Client {
 impl Client {
     /// `base` is `http://host:port`.
     pub(crate) fn new(base: &str, token: Option<Secret<String>>) -> Result<Self, CommandError> {
+        Self::with_trust(base, token, None)
+    }
+
+    /// `base` is `http://host:port`, or with `trust` `https://host:port`.
+    pub(crate) fn with_trust(
+        base: &str,
+        token: Option<Secret<String>>,
+        trust: Option<&Trust>,
+    ) -> Result<Self, CommandError> {
         let base = base.trim_end_matches('/').to_owned();
-        if !base.starts_with("http://") {
-            return Err(CommandError::usage(format!("`{base}` is not an http:// address"))
-                .hint("a node's API listens on this machine; reach another one through ssh -L"));
-        }
+        let connector = match (base.starts_with("http://"), base.starts_with("https://"), trust) {
+            (true, _, None) => None,
+            (_, true, Some(trust)) => Some(TlsConnector::new(trust)?),
+            (true, _, Some(_)) => {
+                let text = format!("a certificate means nothing for `{base}`");
+                return Err(CommandError::usage(text).hint("write https:// or leave --tls-… out"));
+            }
+            (_, true, None) => {
+                let text = format!("which certificate is that of `{base}`?");
+                return Err(CommandError::usage(text).hint(
+                    "--tls-pin FINGERPRINT takes exactly one (`openssl x509 -in CERT -noout -fingerprint \
+                     -sha256` at its operator's), --tls-ca FILE those of a CA",
+                ));
+            }
+            (false, false, _) => {
+                let text = format!("`{base}` is neither an http:// nor an https:// address");
+                return Err(CommandError::usage(text));
+            }
+        };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
@@ -42,7 +68,14 @@ impl Client {
             .proxy(None)
             .build();
         let authorization = token.map(|t| Secret::new(format!("Bearer {}", t.expose())));
-        Ok(Self { agent: config.into(), base, authorization })
+        let agent = match connector {
+            None => config.into(),
+            Some(tls) => {
+                let connector = ().chain(TcpConnector::default()).chain(tls);
+                ureq::Agent::with_parts(config, connector, DefaultResolver::default())
+            }
+        };
+        Ok(Self { agent, base, authorization })
     }
 
     /// The node's address.
@@ -117,6 +150,17 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> CommandError {
+        if let Some(explained) = tls::explain(&self.base, error) {
+            return explained;
+        }
+        // What a TLS port says to plain HTTP is no HTTP.
+        if let ureq::Error::Protocol(_) = error {
+            let text = format!("{} does not answer in HTTP: {error}", self.base);
+            return CommandError::unavailable("no_http", text).hint(
+                "with [api_tls] in its node.toml the address begins with https://, and needs --tls-pin or \
+                 --tls-ca",
+            );
+        }
         let code = if matches!(error, ureq::Error::Timeout(_)) { "timed_out" } else { "no_node" };
         CommandError::unavailable(code, format!("no answer from {}: {error}", self.base))
             .hint("is the node running? `outlast node run --dir DIR` starts it")
@@ -176,6 +220,12 @@ impl Client {
     }
     pub(crate) fn ceremonies(&self) -> Result<Vec<api::CeremonyView>, CommandError> {
         self.get("/v1/ceremonies")
+    }
+    pub(crate) fn evidence(&self, id: CeremonyId) -> Result<api::RecordView, CommandError> {
+        self.get(&format!("/v1/ceremonies/{id}/evidence"))
+    }
+    pub(crate) fn vault_ceremony(&self, id: VaultId) -> Result<api::RecordView, CommandError> {
+        self.get(&format!("/v1/vaults/{id}/ceremony"))
     }
     pub(crate) fn vaults(&self) -> Result<Vec<api::VaultView>, CommandError> {
         self.get("/v1/vaults")
@@ -248,8 +298,20 @@ mod tests {
     }
 
     #[test]
-    fn an_https_address_is_refused_by_name() {
-        assert_eq!(Client::new("https://x", None).err().unwrap().kind.exit_code(), 2);
+    fn an_https_address_needs_a_certificate_and_an_http_address_takes_none() {
+        let trust = Trust { server: crate::tls::Server::Pin([1; 32]), identity: None };
+        for (base, trust, good) in [
+            ("https://x", None, false),
+            ("https://x", Some(&trust), true),
+            ("http://x", Some(&trust), false),
+            ("http://x", None, true),
+            ("ftp://x", None, false),
+            ("ftp://x", Some(&trust), false),
+        ] {
+            let made = Client::with_trust(base, None, trust);
+            let code = made.err().map(|error| error.kind.exit_code());
+            assert_eq!(code, (!good).then_some(2), "{base}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Context {
         if let Some(note) = &access.note {
             self.note(note);
         }
-        Client::new(&access.url, access.token)
+        Client::with_trust(&access.url, access.token, access.trust.as_ref())
     }
     /// Prints the answer: `text` for people, or `value` as JSON.
     pub(crate) fn say<T: Serialize>(&self, value: &T, text: &str) -> Result<(), CommandError> {

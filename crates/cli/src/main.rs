@@ -20,6 +20,7 @@ mod error;
 mod passphrase;
 mod settings;
 mod signals;
+mod tls;
 mod units;
 mod view;
 

@@ -1,10 +1,13 @@
 //! Where a node listens and with which token to speak to it.
 //!
+//! Where that node has `[api_tls]`, its certificate is pinned by the file that stands there.
+//!
 //! `--node DIR` reads `DIR/node.toml` and `DIR/operator.token`; `--url` with `--token-file` (or `OUTLAST_TOKEN`) reaches
 //! a node elsewhere. Without either, the demo's first node is used if there is one here.
 
 use crate::args::Global;
 use crate::error::{CommandError, io};
+use crate::tls::{self, Server, Trust};
 use model::secret::Secret;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +18,8 @@ pub(crate) const DEMO_MARKER: &str = ".outlast-demo";
 pub(crate) struct Access {
     /// Base address, `http://host:port`.
     pub(crate) url: String,
+    /// What tells an https node.
+    pub(crate) trust: Option<Trust>,
     /// Bearer token, if any.
     pub(crate) token: Option<Secret<String>>,
     /// What a person should know about the choice.
@@ -25,7 +30,14 @@ pub(crate) struct Access {
 pub(crate) fn find(global: &Global) -> Result<Access, CommandError> {
     if let Some(url) = &global.url {
         let token = token_from(global)?;
-        return Ok(Access { url: url.clone(), token, note: None });
+        let server = match (&global.tls_pin, &global.tls_ca) {
+            (Some(pin), _) => Some(Server::Pin(tls::fingerprint(pin)?)),
+            (None, Some(ca)) => Some(Server::Ca(ca.clone())),
+            (None, None) => None,
+        };
+        let identity = identity(global)?;
+        let trust = server.map(|server| Trust { server, identity });
+        return Ok(Access { url: url.clone(), trust, token, note: None });
     }
     if let Some(dir) = &global.node {
         return from_directory(dir, global);
@@ -41,32 +53,60 @@ pub(crate) fn find(global: &Global) -> Result<Access, CommandError> {
 }
 
 fn from_directory(dir: &Path, global: &Global) -> Result<Access, CommandError> {
-    let url = format!("http://{}", api_address(dir)?);
+    let trust = match api_certificate(dir)? {
+        None => None,
+        Some(path) => {
+            let server = Server::Pin(tls::fingerprint_of_file(&path)?);
+            Some(Trust { server, identity: identity(global)? })
+        }
+    };
+    let scheme = if trust.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", api_address(dir)?);
     let token = match token_from(global)? {
         Some(token) => token,
         None => read_token(&dir.join("operator.token"))?,
     };
-    Ok(Access { url, token: Some(token), note: None })
+    Ok(Access { url, trust, token: Some(token), note: None })
+}
+
+fn identity(global: &Global) -> Result<Option<(PathBuf, PathBuf)>, CommandError> {
+    match (&global.tls_cert, &global.tls_key) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
+        (None, None) => Ok(None),
+        _ => Err(CommandError::usage("--tls-cert and --tls-key go together")),
+    }
+}
+
+/// The certificate under `[api_tls]` of `DIR/node.toml`, if the API speaks TLS.
+fn api_certificate(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
+    let table = node_toml(dir)?;
+    let tls = table.get("api_tls").and_then(toml::Value::as_table);
+    let path = tls.and_then(|tls| tls.get("cert")).and_then(toml::Value::as_str);
+    Ok(path.map(PathBuf::from))
 }
 
 /// The API address in `DIR/node.toml`.
 pub(crate) fn api_address(dir: &Path) -> Result<String, CommandError> {
-    let path = dir.join("node.toml");
-    let text = std::fs::read_to_string(&path).map_err(|e| {
-        io("read", &path)(e)
-            .hint("is this a node's directory? `outlast node init --dir DIR` makes one")
-    })?;
-    let table: toml::Table = text.parse().map_err(|e| {
-        CommandError::refused("settings", format!("{} does not read: {e}", path.display()))
-    })?;
+    let table = node_toml(dir)?;
     match table.get("api_listen").and_then(toml::Value::as_str) {
         // A node that listens on every address is reached on this machine's own.
         Some(address) => Ok(address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")),
         None => Err(CommandError::refused(
             "settings",
-            format!("{} names no API address", path.display()),
+            format!("{} names no API address", dir.join("node.toml").display()),
         )),
     }
+}
+
+fn node_toml(dir: &Path) -> Result<toml::Table, CommandError> {
+    let path = dir.join("node.toml");
+    let text = std::fs::read_to_string(&path).map_err(|e| {
+        io("read", &path)(e)
+            .hint("is this a node's directory? `outlast node init --dir DIR` makes one")
+    })?;
+    text.parse().map_err(|e| {
+        CommandError::refused("settings", format!("{} does not read: {e}", path.display()))
+    })
 }
 
 fn token_from(global: &Global) -> Result<Option<Secret<String>>, CommandError> {
@@ -88,7 +128,16 @@ mod tests {
     use super::*;
 
     fn global() -> Global {
-        Global { output: crate::args::OutputFormat::Text, node: None, url: None, token_file: None }
+        Global {
+            output: crate::args::OutputFormat::Text,
+            node: None,
+            url: None,
+            token_file: None,
+            tls_pin: None,
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+        }
     }
 
     #[test]

@@ -16,10 +16,12 @@ mod nodes;
 use model::card::NodeKey;
 use model::secret::Secret;
 use node::peers::{LinkEnd, PeerConfig, PeerEvent, PeerManager, Timing};
-use nodes::{Answer, Cluster, Node, message, transfer, wait_for};
+use nodes::{Answer, Cluster, Node, message, metric, transfer, wait_for};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -30,10 +32,7 @@ const FLOOD_GROWTH_KIB_MAX: u64 = 64 * 1024;
 /// Records in a node's journal, once its numbers are fresh.
 fn journal_length(node: &Node) -> u64 {
     std::thread::sleep(Duration::from_millis(300));
-    let url = format!("http://{}/metrics", node.api);
-    let text = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
-    let line = text.lines().find(|line| line.starts_with("outlast_journal_records ")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+    metric(node, "outlast_journal_records")
 }
 
 fn check(what: &str, answer: &Answer, status: u16, code: &str) {
@@ -144,6 +143,7 @@ fn an_unknown_key_gets_no_link_and_a_trusted_one_that_sends_garbage_costs_nobody
     }
     cluster.signs();
     assert!(node.warned("malformed_hello"), "a greeting that does not read has a name");
+    assert!(metric(node, "outlast_link_ends_total{code=\"garbage\"}") > 0, "its link was kept");
     let grown = node.resident_kib().saturating_sub(memory);
     assert!(grown < GROWTH_KIB_MAX, "{grown} KiB more");
     assert!(journal_length(node) > before);
@@ -206,4 +206,111 @@ fn a_full_disk_is_named_and_with_room_again_the_node_signs() {
     cluster.signs();
     node.stop();
     assert!(node.journal().len() > number);
+}
+
+/// A real file system of a few MiB; unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Only root may mount; otherwise the reason.
+    fn mount(size: &str) -> Result<Self, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = format!("size={size},mode=0700");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "outlast-test"]).arg(dir.path());
+        let done = mount.output().map_err(|error| format!("mount does not run: {error}"))?;
+        let said = String::from_utf8_lossy(&done.stderr).trim().replace('\n', " ");
+        done.status.success().then(|| Self(dir)).ok_or(said)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes every byte but `rest`.
+    fn fill(&self, rest: u64) -> PathBuf {
+        let path = self.path().join("ballast");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let full = loop {
+            if let Err(error) = file.write_all(&[7; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+        file.set_len(file.metadata().unwrap().len() - rest).unwrap();
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _left_to_the_machine = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+/// Number of the kind of journal record that permits a signature.
+const DECIDED: u8 = 21;
+
+/// True when the journal has a decision about the message `text`.
+fn is_decided(journal: &[Vec<u8>], text: &str) -> bool {
+    // Tag and version, number, hash of the record before, time, then the kind.
+    let decided = journal.iter().filter(|record| record[51] == DECIDED);
+    decided.clone().any(|record| record.windows(text.len()).any(|found| found == text.as_bytes()))
+}
+
+/// Goal: a disk that is really full costs nothing but time. Method: node c lives on a tmpfs that is filled up while all
+/// three sign, so that writes fail at whatever moment they come; then there is room again.
+#[test]
+fn a_really_full_disk_refuses_by_name_signs_nothing_unwritten_and_goes_on_with_room() {
+    let disk = match SmallDisk::mount("8m") {
+        Ok(disk) => disk,
+        Err(reason) => {
+            println!("SKIPPED tmpfs: a small file system cannot be mounted: {reason}");
+            return;
+        }
+    };
+    let place = |home: &Path, name: &str| match name {
+        "c" => disk.path().join("c"),
+        name => home.join(name),
+    };
+    let cluster = Cluster::start_in(place, |_| {});
+    let node = &cluster.nodes[2];
+    cluster.signs();
+    let ballast = disk.fill(128 * 1024);
+    let (mut full, mut signed) = (0, Vec::new());
+    for number in 0.. {
+        // Through the node that is full, and through one that is not but needs it.
+        for at in [2, 0] {
+            let text = format!("on a full disk, {number} at {at}.");
+            let mut request = message(&text);
+            request["wait_ms"] = if full == 0 { 3_000 } else { 300 }.into();
+            let (status, answer) = cluster.submit(at, &request);
+            match (status, answer["code"].as_str()) {
+                (200, _) if answer["state"] == "signed" => signed.push(text),
+                (200, _) => {}
+                (503, Some("store_full")) if at == 2 => full += 1,
+                (503, Some(_)) => assert!(answer["message"].is_string(), "{answer}"),
+                _ => panic!("{status} {answer}"),
+            }
+        }
+        if full >= 5 {
+            break;
+        }
+        assert!(number < 500, "the disk never became full");
+    }
+    println!("{} signed before and while the disk was full, {full} refused", signed.len());
+    assert_eq!(node.try_get("/healthz").unwrap().0, 200, "{}", node.last_words());
+    assert!(!node.missing().is_empty(), "ready without a disk to write to");
+    std::fs::remove_file(ballast).unwrap();
+    // By itself: nobody starts it again.
+    cluster.wait_ready();
+    cluster.signs();
+    wait_for("readiness", || node.missing().is_empty().then_some(()));
+    cluster.nodes.iter().for_each(Node::stop);
+    for node in &cluster.nodes {
+        let journal = node.journal();
+        let unwritten = signed.iter().find(|text| !is_decided(&journal, text));
+        assert_eq!(unwritten, None, "signed without its decision in the journal");
+    }
+    assert!(!is_decided(&node.journal(), "a text that nobody asked for"));
 }

@@ -154,6 +154,7 @@ mod tests {
             check_filled_spend(&bitcoind, node, &vault, account);
             check_broadcast(&bitcoind, node, &vault, account);
             check_parallel(&bitcoind, node, &vault, account);
+            check_replaced(&bitcoind, node, &vault, account);
             for version in [0, 2] {
                 check_psbt(&bitcoind, node, &vault, account, version);
             }
@@ -176,12 +177,67 @@ mod tests {
         let mut new = send(account, 100_000, None);
         new["broadcast"] = json!(true);
         let request = node.sign(vault, &new);
-        let txid = request["signed"]["txid"].as_str().unwrap();
+        await_mempool(bitcoind, &request);
+        bitcoind.mined(request["signed"]["txid"].as_str().unwrap(), STRANGER);
+    }
+
+    /// What the mempool takes in place of the send before: a speed-up, one at a rate of our own, a cancel, and a cancel that
+    /// is hurried. Core's consensus code verifies each; the last is mined.
+    fn check_replaced(bitcoind: &Bitcoind, node: &Node, vault: &str, account: &str) {
+        let mut new = send(account, 100_000, None);
+        new["broadcast"] = json!(true);
+        let mut last = node.sign(vault, &new);
+        let id = last["id"].as_str().unwrap().to_owned();
+        await_mempool(bitcoind, &last);
+        let spent = spent_by(bitcoind, &signed(&last));
+        let recipient = script(STRANGER);
+        for (verb, rate, pays) in [
+            ("speed-up", None, true),
+            ("speed-up", Some(30), true),
+            ("cancel", None, false),
+            ("speed-up", Some(90), false),
+        ] {
+            let how = json!({ "fee_rate": rate, "wait_ms": 30_000 });
+            let next = node.post(&format!("/v1/requests/{id}/{verb}"), &how);
+            assert_eq!(next["state"], "signed", "{next}");
+            let spend = signed(&next);
+            assert_eq!(consensus(&spend, &spent), Ok(()), "{account} {verb}");
+            let paid = spend.output.iter().any(|output| output.script_pubkey == recipient);
+            assert_eq!(paid, pays, "{account} {verb}");
+            await_mempool(bitcoind, &next);
+            let mempool = bitcoind.call("getrawmempool", json!([]));
+            let both = mempool.as_array().unwrap().contains(&last["signed"]["txid"]);
+            assert!(!both, "{account} {verb}: the one before is still there");
+            last = next;
+        }
+        bitcoind.mined(last["signed"]["txid"].as_str().unwrap(), STRANGER);
+        let change =
+            script(&node.address(vault, NETWORK, &format!("{account}/1/{}", change_of(&last))));
+        assert_eq!(signed(&last).output[0].script_pubkey, change, "{account}");
+    }
+
+    /// Number of the change address that the intent names.
+    fn change_of(request: &Value) -> u32 {
+        let path = request["intent"]["operations"][0]["path"].as_str().unwrap();
+        path.rsplit('/').next().unwrap().parse().unwrap()
+    }
+
+    fn await_mempool(bitcoind: &Bitcoind, request: &Value) {
         wait_for("the mempool", PATIENCE, || {
             let mempool = bitcoind.call("getrawmempool", json!([]));
-            mempool.as_array().unwrap().iter().any(|tx| tx == txid).then_some(())
+            mempool.as_array().unwrap().contains(&request["signed"]["txid"]).then_some(())
         });
-        bitcoind.mined(txid, STRANGER);
+    }
+
+    /// The outputs that a transaction spends, from the chain.
+    fn spent_by(bitcoind: &Bitcoind, spend: &Transaction) -> Vec<TxOut> {
+        let output = |input: &TxIn| {
+            let OutPoint { txid, vout } = input.previous_output;
+            let whole = bitcoind.call("getrawtransaction", json!([txid.to_string()]));
+            let whole: Transaction = deserialize_hex(whole.as_str().unwrap()).unwrap();
+            whole.output[usize::try_from(vout).unwrap()].clone()
+        };
+        spend.input.iter().map(output).collect()
     }
 
     /// Sends at the same time, and one after them, spend different coins though no chain node has seen the first.

@@ -230,6 +230,8 @@ struct Transcript {
     points: BTreeMap<String, (String, String)>,
     /// Node, session, round, receiver: the one message.
     messages: BTreeMap<String, String>,
+    /// FROST: place to the one commitment list that its nonces answer.
+    packages: BTreeMap<String, String>,
 }
 
 impl Transcript {
@@ -243,6 +245,12 @@ impl Transcript {
             let (_, first) = entry.or_insert_with(|| (text("key"), place.clone()));
             if *first != place {
                 return Err(format!("{point} serves {first} and {place}"));
+            }
+        }
+        if let Some(package) = line["package"].as_str() {
+            let first = self.packages.entry(place.clone()).or_insert_with(|| package.to_owned());
+            if *first != package {
+                return Err(format!("the nonces of {place} answer {first} and {package}"));
             }
         }
         // FROST answers the same to everybody: one list of commitments for one nonce.
@@ -270,4 +278,11 @@ fn the_check_of_the_transcript_sees_a_scalar_that_serves_twice() {
     assert!(transcript.note("a", &line("two", "p", "m")).is_err());
     assert!(transcript.note("b", &line("one", "p", "m")).is_err());
     assert!(transcript.note("a", &line("one", "q", "other")).is_err());
+    let mut answer = line("three", "r", "share");
+    answer["round"] = 2.into();
+    answer["points"] = serde_json::json!([]);
+    answer["package"] = "list".into();
+    assert!(transcript.note("a", &answer).is_ok());
+    answer["package"] = "another list".into();
+    assert!(transcript.note("a", &answer).unwrap_err().contains("answer list and another list"));
 }

@@ -211,9 +211,11 @@ mod tests {
     fn sends_at_the_same_time_get_consecutive_nonces_and_are_all_mined() {
         let Some(world) = world() else { return };
         let account = Account::at_first(&world, "parallel");
-        let send = || account.send(json!({ "to": RECIPIENT, "value": "0x1" }));
+        // Different amounts: the same call while the first is under way is a retry of it.
+        let send =
+            |wei: u64| account.send(json!({ "to": RECIPIENT, "value": format!("{wei:#x}") }));
         let hashes: Vec<String> = std::thread::scope(|scope| {
-            let tasks: Vec<_> = (0..4).map(|_| scope.spawn(send)).collect();
+            let tasks: Vec<_> = (1..5).map(|wei| scope.spawn(move || send(wei))).collect();
             tasks.into_iter().map(|task| task.join().unwrap()).collect()
         });
         let mut nonces: Vec<u128> = hashes.iter().map(|hash| nonce(&world, hash)).collect();
@@ -222,7 +224,7 @@ mod tests {
         for hash in &hashes {
             world.mining.mined(hash, &account.address);
         }
-        assert_eq!(nonce(&world, &send()), 4);
+        assert_eq!(nonce(&world, &send(1)), 4);
     }
 
     /// Two nodes take requests for one account and know nothing of each other's choice until they propose it.
@@ -234,10 +236,12 @@ mod tests {
         let url = node.rpc_url(&node.client_token(&first.vault));
         let second = Account { url, agent: ureq::agent(), ..first.clone() };
         let hashes: Vec<String> = std::thread::scope(|scope| {
-            let send = |account: &Account| account.send(json!({ "to": RECIPIENT, "value": "0x1" }));
-            let tasks: Vec<_> = (0..3)
-                .flat_map(|_| [&first, &second])
-                .map(|account| scope.spawn(move || send(account)))
+            let send = |account: &Account, wei: u64| {
+                account.send(json!({ "to": RECIPIENT, "value": format!("{wei:#x}") }))
+            };
+            let tasks: Vec<_> = (1..4)
+                .flat_map(|wei| [(&first, wei), (&second, wei)])
+                .map(|(account, wei)| scope.spawn(move || send(account, wei)))
                 .collect();
             tasks.into_iter().map(|task| task.join().unwrap()).collect()
         });
@@ -295,6 +299,59 @@ mod tests {
         assert_eq!(nonce(&world, &hash), 0);
     }
 
+    /// A retry after a time-out must not pay twice: the second call joins the first while that is under way.
+    #[test]
+    fn the_same_send_twice_at_one_moment_is_one_transaction() {
+        let Some(world) = world() else { return };
+        let account = Account::at_first(&world, "retry");
+        let send = || account.send(json!({ "to": RECIPIENT, "value": "0x7" }));
+        let send = &send;
+        let hashes: Vec<String> = std::thread::scope(|scope| {
+            let tasks: Vec<_> = (0..2).map(|_| scope.spawn(send)).collect();
+            tasks.into_iter().map(|task| task.join().unwrap()).collect()
+        });
+        // Where the second came after the first was answered it is a payment of its own, in turn.
+        let nonces: Vec<u128> = hashes.iter().map(|hash| nonce(&world, hash)).collect();
+        assert!(hashes[0] == hashes[1] || nonces.iter().sum::<u128>() == 1, "{nonces:?}");
+    }
+
+    /// A wrong key must not look like an empty wallet: each tool stops, and shows the status.
+    #[test]
+    fn a_wrong_key_is_401_and_each_tool_says_so() {
+        let Some(world) = world() else { return };
+        let url = world.cluster.nodes[0].rpc_url("ol_nobodys");
+        if let Some(cast) = tool("cast", "OUTLAST_CAST") {
+            let output = run(Command::new(&cast).args(["chain-id", "--rpc-url", &url]), PATIENCE);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains("401"), "cast: {said}");
+        }
+        if let Some(python) = tool("pip", "OUTLAST_PYTHON") {
+            let script = "import sys; from web3 import Web3; \
+                          print(Web3(Web3.HTTPProvider(sys.argv[1])).eth.chain_id)";
+            let output = run(Command::new(python).args(["-c", script, &url]), PATIENCE);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains("401"), "web3.py: {said}");
+        }
+        if let Some(modules) = tool("npm", "OUTLAST_NODE_MODULES") {
+            for script in [
+                "const { ethers } = require('ethers');\
+                 new ethers.JsonRpcProvider(process.argv[1], 31337, { staticNetwork: true })\
+                 .send('eth_accounts', []).then(() => process.exit(0), \
+                 (e) => { console.error(String(e)); process.exit(1); });",
+                "const { createPublicClient, http } = require('viem');\
+                 createPublicClient({ transport: http(process.argv[1], { retryCount: 0 }) })\
+                 .getChainId().then(() => process.exit(0), \
+                 (e) => { console.error(String(e)); process.exit(1); });",
+            ] {
+                let mut node = Command::new("node");
+                node.args(["-e", script, &url]).env("NODE_PATH", &modules);
+                let output = run(&mut node, PATIENCE);
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(!output.status.success() && said.contains("401"), "{script}: {said}");
+            }
+        }
+    }
+
     /// A client that names gas and fee gets no estimate, so only the chain's balance check is left.
     #[test]
     fn a_send_that_the_chain_cannot_take_leaves_no_gap_between_nonces() {
@@ -309,6 +366,34 @@ mod tests {
         let hash = account.send(json!({ "to": RECIPIENT, "value": "0x1" }));
         world.mining.mined(&hash, from);
         assert_eq!(nonce(&world, &hash), 0);
+    }
+
+    /// Signed, it holds its nonce; until it is sped up or cancelled nothing is sent that would wait behind it.
+    #[test]
+    fn a_signed_transaction_that_the_chain_refuses_is_named_and_nothing_queues_up_behind_it() {
+        let Some(world) = world() else { return };
+        let account = Account::at_first(&world, "too cheap");
+        let from = account.address.as_str();
+        let cheap = json!({ "from": from, "to": RECIPIENT, "value": "0x1", "gas": "0x5208",
+            "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x1" });
+        let answer = account.call("", "eth_sendTransaction", json!([cheap]));
+        let words = answer["error"]["message"].as_str().unwrap();
+        let id = words.split("; request ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        assert!(words.contains(&format!("outlast request show {id}")), "{words}");
+        let node = &world.cluster.nodes[0];
+        let shown = node.get(&format!("/v1/requests/{id}"));
+        assert_eq!(shown["problem"]["code"], "not_broadcast", "{shown}");
+        let next = json!([{ "from": from, "to": RECIPIENT, "value": "0x2" }]);
+        let code = account.refused("", "eth_sendTransaction", next);
+        assert_eq!(code, "nonce_blocked");
+        let how = json!({ "max_fee_per_gas": 3_000_000_000u64,
+            "max_priority_fee_per_gas": 1_000_000_000u64, "wait_ms": 30_000 });
+        let sped = node.post(&format!("/v1/requests/{id}/speed-up"), &how);
+        assert_eq!(sped["problem"], Value::Null, "{sped}");
+        let hash = sped["signed"]["txid"].as_str().unwrap();
+        world.mining.mined(hash, from);
+        let next = account.send(json!({ "to": RECIPIENT, "value": "0x2" }));
+        assert_eq!((nonce(&world, hash), nonce(&world, &next)), (0, 1));
     }
 
     #[test]

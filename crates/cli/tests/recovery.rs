@@ -1,8 +1,5 @@
-//! Copies and old images of a node's directory, with real processes: peers hold what is not the one living node with
-//! its whole history, and nothing signs with it until operators decide.
-//!
-//! Not here: a pair that stops after a failed check, and `outlast node resume-pair`. An honest process cannot be brought
-//! to fail a check; `threshold/tests/negative.rs` and the engine's own tests drive that path with a traitor.
+//! What only operators bring back, with real processes: peers hold a copy or an old image of a node's directory, and a
+//! failed check stops a pair. Nothing signs with it until they decide.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +12,10 @@
 #[path = "support/nodes.rs"]
 mod nodes;
 
-use nodes::{Cluster, Node, message, outlast, wait_for};
+use bitcoin::hashes::Hash as _;
+use node::home::{DebugSettings, TamperPair};
+use nodes::{Cluster, Node, message, metric, outlast, solana, wait_for};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// A copy of a stopped node's directory, private as the original.
@@ -113,4 +113,133 @@ fn a_restored_directory_is_held_until_the_peers_operators_release_it() {
 
 fn epoch(node: &Node, peer: &Node) -> u64 {
     node.peer(peer)["pair_epoch"].as_u64().unwrap()
+}
+
+/// Starts `node` again with the traitor's setting on or off.
+fn restart_as(node: &Node, tamper_pair: Option<TamperPair>) {
+    node.stop();
+    let mut settings = node::home::read_settings(&node.dir).unwrap();
+    settings.debug = DebugSettings { tamper_pair, ..DebugSettings::default() };
+    std::fs::write(node.dir.join("node.toml"), settings.to_toml()).unwrap();
+    node.start();
+}
+
+fn resume_pair(at: &Node, peer: &Node) -> std::process::Output {
+    let mut resume = outlast();
+    resume.args(["node", "resume-pair", &peer.id, "--node"]).arg(&at.dir);
+    resume.output().unwrap()
+}
+
+/// A spend of a coin that nobody made before, from the taproot account.
+fn taproot(cluster: &Cluster, at: usize) -> Value {
+    const NETWORK: &str = "bitcoin:regtest";
+    let address = cluster.address((NETWORK, "m/86/0/0/0/0"));
+    let address: bitcoin::Address<_> = address.parse().unwrap();
+    let output = bitcoin::TxOut {
+        value: bitcoin::Amount::from_sat(100_000),
+        script_pubkey: address.assume_checked().script_pubkey(),
+    };
+    let salt = [u8::try_from(at).unwrap() + 1; 32];
+    let input = bitcoin::TxIn {
+        previous_output: bitcoin::OutPoint { txid: bitcoin::Txid::from_byte_array(salt), vout: 0 },
+        ..bitcoin::TxIn::default()
+    };
+    let coin = bitcoin::Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time: bitcoin::absolute::LockTime::ZERO,
+        input: vec![input],
+        output: vec![output],
+    };
+    let coin = bitcoin::consensus::encode::serialize_hex(&coin);
+    let coin = json!({ "transaction": coin, "vout": 0, "chain": 0, "number": 0 });
+    let to = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let request = json!({
+        "network": NETWORK, "path": "m/86/0/0", "wait_ms": 8_000,
+        "ask": { "kind": "send", "to": to, "amount": "75000" },
+        "fill": { "chain": "bitcoin", "inputs": [coin], "fee": 700, "change": at },
+    });
+    let (status, answer) = cluster.submit(at, &request);
+    assert!([200, 503].contains(&status), "{status} {answer}");
+    answer
+}
+
+/// An ECDSA request that must end by the name of the stopped pair, at a node that stopped it.
+fn assert_stopped(cluster: &Cluster, victim: usize, text: &str) {
+    let mut request = message(text);
+    request["wait_ms"] = 500.into();
+    let (_, answer) = cluster.submit(victim, &request);
+    assert_ne!(answer["state"], "signed", "{answer}");
+    assert!(answer.to_string().contains("pair_stopped"), "no name: {answer}");
+}
+
+/// Goal: a failed check between real processes stops one pair by name and nothing else, across restarts, until operators
+/// decide. Method: node 0 spoils one message of an ECDSA transfer.
+#[test]
+fn a_spoiled_transfer_stops_its_pair_until_the_operator_resumes_it() {
+    let cluster = Cluster::start(|_| {});
+    let traitor = &cluster.nodes[0];
+    restart_as(traitor, Some(TamperPair::Once));
+    cluster.wait_ready();
+    let mut spoiled = message("with a spoiled transfer");
+    spoiled["wait_ms"] = 3_000.into();
+    let (_, answer) = cluster.submit(1, &spoiled);
+    assert_ne!(answer["state"], "signed", "{answer}");
+    // Exactly one honest node saw the spoiled message; it names its sender and stops the pair with it alone.
+    let victim = wait_for("a stopped pair", || {
+        (1..3).find(|at| cluster.nodes[*at].peer(traitor)["pair"] == "stopped")
+    });
+    let (node, other) = (&cluster.nodes[victim], &cluster.nodes[3 - victim]);
+    assert_eq!(node.peer(other)["pair"], "ready");
+    assert_ne!(other.peer(traitor)["pair"], "stopped");
+    let warnings = node.get("/v1/node")["warnings"].clone();
+    let named = warnings.as_array().unwrap().iter().any(|warning| {
+        let text = warning["message"].as_str().unwrap_or_default();
+        warning["code"] == "pair_stopped" && text.starts_with("Operator a")
+    });
+    assert!(named, "{warnings}");
+    wait_for("the pair in the metrics", || {
+        (metric(node, "outlast_pairs_stopped") == 1).then_some(())
+    });
+    assert_eq!(metric(node, "outlast_warnings_total{code=\"pair_stopped\"}"), 1);
+    assert!(traitor.warned("pair_stopped_by_peer"));
+    let epoch_before = epoch(node, traitor);
+
+    assert_stopped(&cluster, victim, "refused while the pair is stopped");
+    // Both ends start again, the traitor without its setting: the stop is not forgotten.
+    restart_as(traitor, None);
+    node.stop();
+    node.start();
+    wait_for("links", || {
+        let up = |a: &Node, b: &Node| a.peer(b)["connected"] == true;
+        (up(node, traitor) && up(node, other) && up(other, traitor)).then_some(())
+    });
+    assert_eq!(node.peer(traitor)["pair"], "stopped");
+    assert_stopped(&cluster, victim, "refused after the restart");
+    // Keys that need no pair sign on, with the very same peers.
+    for at in 0..3 {
+        let at_byte = u8::try_from(at).unwrap();
+        wait_for("an Ed25519 signature", || {
+            let (status, answer) = cluster.submit(at, &solana([at_byte + 1; 32]));
+            assert!([200, 503].contains(&status), "{status} {answer}");
+            (answer["state"] == "signed").then_some(())
+        });
+        wait_for("a taproot signature", || {
+            (taproot(&cluster, at)["state"] == "signed").then_some(())
+        });
+    }
+    // An operator whose node stopped nothing has nothing to decide.
+    let refused = resume_pair(traitor, node);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("not stopped"), "{told}");
+    assert_eq!(node.peer(traitor)["pair"], "stopped");
+    let done = resume_pair(node, traitor);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    cluster.wait_ready();
+    assert!(epoch(node, traitor) > epoch_before, "the old pair state was taken up again");
+    cluster.signs();
+    wait_for("no stopped pair in the metrics", || {
+        (metric(node, "outlast_pairs_stopped") == 0).then_some(())
+    });
+    cluster.nodes.iter().for_each(Node::stop);
+    cluster.nodes.iter().for_each(|node| assert!(!node.journal().is_empty()));
 }

@@ -26,7 +26,7 @@ mod tests {
         let token = node.client_token(&vault);
         let args = [requests.as_str(), &token, &payer, RECIPIENT, STRANGER];
         let Some(said) = javascript("solana.cjs", &args) else { return };
-        for key in ["transfer", "untouched", "second", "token", "durable"] {
+        for key in ["transfer", "untouched", "second", "token", "durable", "cancel", "in_time"] {
             assert_eq!(said[key], "accepted", "{key}: {said}");
         }
         assert_eq!(said["received"], "1250000000");
@@ -36,8 +36,12 @@ mod tests {
             assert_ne!(forged, "accepted", "{said}");
         }
         assert_eq!((&said["token_left"], &said["token_received"]), (&json!("750"), &json!("250")));
-        assert_eq!(said["nonce_advanced"], true);
-        for key in ["again", "stale", "wrong_decimals", "durable_again"] {
+        for key in ["nonce_advanced", "cancel_advanced", "cancel_moved_nothing"] {
+            assert_eq!(said[key], true, "{key}: {said}");
+        }
+        let refused =
+            ["again", "stale", "wrong_decimals", "durable_again", "cancelled", "too_late"];
+        for key in refused {
             assert_ne!(said[key], "accepted", "{key}: {said}");
         }
     }

@@ -10,6 +10,7 @@ use crate::event::Effect;
 use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
 use crate::message::{Message, Proposal};
+use crate::pairs::Pair;
 use crate::problem::{Class, Problem, refuse};
 use crate::requests::Waiter;
 use crate::sessions::Session;
@@ -17,11 +18,15 @@ use model::card::SigningUse;
 use model::entropy::Entropy;
 use model::ids::{NodeId, RequestId, Seat};
 use model::intent::Network;
+use model::keys::KeyKind;
+use model::limits;
 use model::request::{Fill, Request};
 use model::time::Timestamp;
 use model::wire::Wire;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use threshold::shares::VaultPublic;
 
 /// Attempts that the coordinator makes by itself after refusals that pass by themselves.
 const REFUSALS_MAX: u32 = 64;
@@ -35,6 +40,10 @@ const FAILURE_PAUSE_MS: u64 = 250;
 const FAILURE_PAUSE_MS_MAX: u64 = 30_000;
 /// Slot of one seat when coordinators met at one nonce, milliseconds.
 const SLOT_MS: u64 = 150;
+/// Pause before members are asked who have not refused, milliseconds.
+const OTHERS_PAUSE_MS: u64 = 10;
+/// Longest proposal: it goes out in one frame.
+const PROPOSAL_BYTES_MAX: usize = limits::FRAME_BYTES_MAX - 1024;
 /// A silent peer is left out of signing sets for this long where others suffice, milliseconds.
 const SUSPECT_MS: u64 = 60_000;
 
@@ -52,6 +61,25 @@ impl Default for Retry {
     }
 }
 
+/// A proposal that no frame holds would reach nobody: it is refused before anything is proposed. Only coins, with their
+/// whole transactions, can make one so long.
+fn check_length(proposal: &Proposal, found: usize) -> Result<(), Problem> {
+    let max = PROPOSAL_BYTES_MAX;
+    if found <= max {
+        return Ok(());
+    }
+    let coins = match &proposal.fill {
+        Fill::Bitcoin { inputs, .. } => inputs.len(),
+        Fill::Nothing | Fill::Evm { .. } | Fill::Solana { .. } => 0,
+    };
+    let text = format!(
+        "the proposal has {found} bytes, at most {max} reach the other nodes: the transactions that made \
+         these {coins} coins are too long"
+    );
+    Err(refuse(Class::Refused, "proposal_too_long", text)
+        .hint("spend fewer coins, or coins of shorter transactions"))
+}
+
 /// What each signer said of a request: its verdict, or the refusal's code and sentence.
 pub(crate) type Verdicts = BTreeMap<NodeId, Option<(String, String)>>;
 
@@ -67,7 +95,11 @@ impl Engine {
             .vaults
             .get(&request.vault)
             .ok_or_else(|| refuse(Class::NotFound, "unknown_vault", "no such vault"))?;
-        let quorum = self.own_quorum(&keeping.public).ok_or_else(|| {
+        // Unknown while it does not build; then `decide` names why.
+        let plan = self.plans.plan(&keeping.public.keys, request.id(), request, &fill);
+        let ecdsa = plan.is_ok_and(|plan| plan.items.iter().any(|item| item.key == KeyKind::Ecdsa));
+        let choice = self.own_quorum(&keeping.public, request.id(), ecdsa);
+        let quorum = choice.ok_or_else(|| {
             let present = self.present();
             let missing: Vec<String> = keeping
                 .public
@@ -81,19 +113,32 @@ impl Engine {
                 .hint("`outlast node status` shows the links; the request may be sent again")
         })?;
         let entry_signature = self.key.sign(SigningUse::Request, &request.to_bytes());
-        Ok(Proposal {
+        let proposal = Proposal {
             request: request.clone(),
             entry_signature,
             attempt,
             fill,
             quorum,
             coordinator: self.me,
-        })
+        };
+        // What would not read back must never be written, and what fits no frame would be proposed in vain.
+        let bytes = proposal.to_bytes();
+        check_length(&proposal, bytes.len())?;
+        if Proposal::from_bytes(&bytes).is_err() {
+            let text = format!("a proposal of {} bytes with a field too long", bytes.len());
+            return Err(refuse(Class::Refused, "invalid_field", text));
+        }
+        Ok(proposal)
     }
 
     /// A minimal signing set that contains this node: present members are dropped one by one while the rest still
-    /// suffices.
-    fn own_quorum(&self, public: &threshold::shares::VaultPublic) -> Option<BTreeSet<Seat>> {
+    /// suffices. One member that sabotages is the first to be dropped, so it stops nobody where others suffice.
+    fn own_quorum(
+        &self,
+        public: &VaultPublic,
+        id: RequestId,
+        ecdsa: bool,
+    ) -> Option<BTreeSet<Seat>> {
         let me = public.seat_of(self.me)?;
         let present = self.present();
         let mut seats: BTreeSet<Seat> = public
@@ -105,10 +150,17 @@ impl Engine {
         if !public.tree.satisfied_by(&seats) {
             return None;
         }
-        // Suspects are dropped first, then the highest seats.
-        let node_of = |seat: &Seat| public.members.get(seat).copied().unwrap_or(self.me);
+        // First who refused this very request, then who holds this node, then who has no pair state where it is needed,
+        // then suspects, the worst first, then the highest seats.
+        let refused = self.refusers(id);
+        let rank = |seat: &Seat| {
+            let node = public.members.get(seat).copied().unwrap_or(self.me);
+            let paired = !ecdsa || self.pairs.get(&node).is_some_and(Pair::is_ready);
+            let held = self.held_by.contains_key(&node);
+            Reverse((refused.contains(&node), held, !paired, self.suspicion(node)))
+        };
         let mut order: Vec<Seat> = seats.iter().rev().copied().filter(|s| *s != me).collect();
-        order.sort_by_key(|seat| !self.is_suspect(node_of(seat)));
+        order.sort_by_key(rank);
         for seat in order {
             let mut fewer = seats.clone();
             fewer.remove(&seat);
@@ -119,6 +171,28 @@ impl Engine {
         Some(seats)
     }
 
+    /// Who refused this request when last asked.
+    fn refusers(&self, id: RequestId) -> BTreeSet<NodeId> {
+        let verdicts = self.verdicts.get(&id).into_iter().flatten();
+        verdicts.filter(|(_, refusal)| refusal.is_some()).map(|(node, _)| *node).collect()
+    }
+
+    /// True when a signing set is present that holds nobody who refused this request.
+    pub(crate) fn others_suffice(&self, id: RequestId) -> bool {
+        let Some(state) = self.state.requests.get(&id) else { return false };
+        let Some(keeping) = self.vaults.get(&state.request.vault) else { return false };
+        let refused = self.refusers(id);
+        let willing = self.present().into_iter().filter(|node| !refused.contains(node)).collect();
+        keeping.public.quorum_from(&willing).is_some()
+    }
+
+    /// The members who have not refused may sign without the one who did.
+    pub(crate) fn try_others(&mut self, id: RequestId, reason: &str) {
+        let at = self.now.saturating_add_ms(OTHERS_PAUSE_MS);
+        self.retries.entry(id).or_default().at = at;
+        self.last_failures.insert(id, ("not_signed".to_owned(), bounded(reason)));
+    }
+
     /// Starts an attempt; what goes wrong is recorded with the request.
     pub(crate) fn attempt(&mut self, id: RequestId, entropy: &mut dyn Entropy) {
         let Some(state) = self.state.requests.get(&id) else { return };
@@ -127,8 +201,20 @@ impl Engine {
             self.retries.remove(&id);
             return self.refuse_request(id, "expired", "the request expired before it was signed");
         }
+        if !self.has_turn(&request) {
+            return;
+        }
+        let Some(state) = self.state.requests.get(&id) else { return };
         // Where an earlier attempt may be out, only its very bytes again.
         let spent = state.decided.as_ref().filter(|d| d.spent).map(|d| d.fill.clone());
+        let chosen = self.drafts.get(&id);
+        let taken = chosen.is_some_and(|draft| self.needs_other_coins(&request, draft));
+        if spent.is_none() && taken && self.may_try_again(id) {
+            return match self.ask_chain(&request) {
+                Ok(()) => {}
+                Err(problem) => self.refuse_request(id, problem.code, &problem.message),
+            };
+        }
         let draft = self.drafts.get(&id);
         let fill = match (spent, draft) {
             // A replacement is chosen whole, under the nonce that is held.
@@ -147,7 +233,7 @@ impl Engine {
                 self.send_all(members.unwrap_or_default().into_values(), &message);
             }
             Err(problem) if problem.class == Class::Unavailable => {
-                self.after_failure(id, problem.message);
+                self.after_failure(id, problem.code, problem.message);
             }
             Err(problem) => self.after_refusal(id, problem.code, problem.message, entropy),
         }
@@ -165,8 +251,8 @@ impl Engine {
         let taken = ["already_used", "in_use"].contains(&code);
         let passing = ["overloaded", "pair_not_ready", "in_flight", "peer_unreachable", "replayed"];
         let passing = taken || passing.contains(&code);
-        // A nonce that the caller fixed stays taken: trying again cannot help.
-        let fixed = taken && !self.picks_nonce(id);
+        // A nonce or coin that the caller fixed stays taken: trying again cannot help.
+        let fixed = taken && !self.may_choose_again(id);
         let (now, rank) = (self.now, self.rank_for(id));
         let retry = self.retries.entry(id).or_default();
         if passing && !fixed && retry.refusals < REFUSALS_MAX {
@@ -179,10 +265,12 @@ impl Engine {
             retry.refusals = retry.refusals.saturating_add(1);
             return;
         }
-        if self.holds_spends(id) {
-            return self.after_failure(id, reason);
+        // A replacement that somebody refuses is given up: what was signed before it stands.
+        if self.holds_spends(id) && !self.is_replacement(id) {
+            return self.after_failure(id, code, reason);
         }
         self.retries.remove(&id);
+        self.drafts.remove(&id);
         self.refuse_request(id, code, &reason);
     }
 
@@ -204,15 +292,19 @@ impl Engine {
     /// Leaves these peers out of signing sets for a while, where others suffice. No blame: silence proves nothing.
     pub(crate) fn suspect(&mut self, peers: impl IntoIterator<Item = NodeId>) {
         let until = self.now.saturating_add_ms(SUSPECT_MS);
-        self.suspects.extend(peers.into_iter().map(|peer| (peer, until)));
+        for peer in peers.into_iter().filter(|peer| *peer != self.me) {
+            let weight = self.suspicion(peer).saturating_add(1);
+            self.suspects.insert(peer, (until, weight));
+        }
     }
 
-    fn is_suspect(&self, peer: NodeId) -> bool {
-        self.suspects.get(&peer).is_some_and(|until| *until > self.now)
+    /// How often a peer was suspected lately: who is part of every failure weighs more than who was beside it once.
+    fn suspicion(&self, peer: NodeId) -> u32 {
+        self.suspects.get(&peer).filter(|(until, _)| *until > self.now).map_or(0, |(_, n)| *n)
     }
 
-    fn picks_nonce(&self, id: RequestId) -> bool {
-        self.drafts.get(&id).is_some_and(Draft::picks_nonce)
+    fn may_choose_again(&self, id: RequestId) -> bool {
+        self.drafts.get(&id).is_some_and(Draft::may_choose_again)
     }
 
     /// True when an earlier attempt may be out: the request keeps its nonce or coins until it is signed or expires.
@@ -221,8 +313,13 @@ impl Engine {
         decided.is_some_and(|d| d.spent)
     }
 
+    /// True while other bytes of this request are signed and these shall take their place.
+    fn is_replacement(&self, id: RequestId) -> bool {
+        self.state.requests.get(&id).is_some_and(|s| s.superseded.is_some())
+    }
+
     /// An attempt ended without a signature and without a refusal: somebody was silent or broke the protocol.
-    pub(crate) fn after_failure(&mut self, id: RequestId, reason: String) {
+    pub(crate) fn after_failure(&mut self, id: RequestId, code: &str, reason: String) {
         if self.state.requests.get(&id).is_none_or(|s| s.signed.is_some()) {
             return;
         }
@@ -233,11 +330,11 @@ impl Engine {
             let doubled = FAILURE_PAUSE_MS.saturating_mul(1 << retry.failures.min(10));
             retry.at = now.saturating_add_ms(doubled.min(FAILURE_PAUSE_MS_MAX));
             retry.failures = retry.failures.saturating_add(1);
-            self.last_failures.insert(id, bounded(&reason));
+            self.last_failures.insert(id, (bounded(code), bounded(&reason)));
             return;
         }
         self.retries.remove(&id);
-        self.refuse_request(id, "not_signed", &reason);
+        self.refuse_request(id, code, &reason);
     }
 
     /// After a restart: what may be half signed goes on, what was not even decided ends by name.
@@ -269,6 +366,9 @@ impl Engine {
         let (code, reason) = (bounded(code), bounded(reason));
         self.commit(Entry::Refused { request: id, session: None, code, reason });
         self.state.restore_signed(id);
+        if let Some(request) = self.state.requests.get(&id).map(|s| &s.request) {
+            self.queue.forget(request.vault, request.client, id);
+        }
         self.wake(id);
     }
 
@@ -297,13 +397,10 @@ impl Engine {
         self.retries.remove(&id);
         self.drafts.remove(&id);
         self.last_failures.remove(&id);
-        if self.broadcasts.remove(&id)
-            && let Ok(Some((artefact, network))) = self.artefact(id)
-        {
-            let text = artefact.text.clone();
-            self.push(Effect::Broadcast { request: id, network, text });
+        // Who asked for the broadcast too waits until the chain node has answered.
+        if !self.begin_sending(id) {
+            self.wake(id);
         }
-        self.wake(id);
     }
 
     /// The finished artefact of a signed request.

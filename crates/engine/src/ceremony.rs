@@ -3,17 +3,17 @@
 //!
 //! Spec: `docs/spec/dkg.md`. A ceremony in the making does not survive a restart; it fails by name and is proposed anew.
 
+use crate::budgets::Costly;
 use crate::engine::{Engine, Keeping, vault_public_key, vault_share_key};
 use crate::job::{Job, JobOutput};
 use crate::journal::{Entry, bounded};
 use crate::message::{CeremonyPlan, Message};
 use crate::problem::{Class, Problem, refuse};
 use crate::sessions::Purpose as JobPurpose;
-use model::access::AccessTree;
 use model::api;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{CeremonyId, Epoch, NodeId, Seat, VaultId};
+use model::ids::{CeremonyId, NodeId, Seat, VaultId};
 use model::keys::Purpose;
 use model::limits;
 use model::secret::Secret;
@@ -39,6 +39,8 @@ pub(crate) struct Ceremony {
     pub phase: Phase,
     /// When the phase that can time out began.
     pub since: Timestamp,
+    /// Members whose word about a breach was checked: one each.
+    pub accusers: BTreeSet<NodeId>,
     round: u8,
     inbox: BTreeMap<(u8, Seat), Vec<u8>>,
 }
@@ -60,13 +62,6 @@ pub(crate) enum Phase {
 impl Ceremony {
     fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Done(_) | Phase::Failed(_))
-    }
-}
-
-impl CeremonyPlan {
-    /// Seats are numbered from 1 in the order of the members.
-    pub(crate) fn seats(&self) -> BTreeMap<Seat, NodeId> {
-        (1u16..).map(Seat).zip(self.members.iter().copied()).collect()
     }
 }
 
@@ -158,18 +153,24 @@ impl Engine {
     }
 
     fn remember_ceremony(&mut self, plan: CeremonyPlan) {
-        if self.ceremonies.len() >= CEREMONIES_MAX {
-            self.ceremonies.retain(|_, c| !matches!(c.phase, Phase::Done(_) | Phase::Failed(_)));
-        }
+        self.trim_ceremonies();
         let ceremony = Ceremony {
             joined: BTreeSet::new(),
             phase: Phase::Waiting,
             since: self.now,
+            accusers: BTreeSet::new(),
             round: 0,
             inbox: BTreeMap::new(),
             plan: plan.clone(),
         };
         self.ceremonies.entry(plan.id()).or_insert(ceremony);
+    }
+
+    /// What is over makes room.
+    fn trim_ceremonies(&mut self) {
+        if self.ceremonies.len() >= CEREMONIES_MAX {
+            self.ceremonies.retain(|_, c| c.is_open());
+        }
     }
 
     pub(crate) fn handle_ceremony_message(&mut self, peer: NodeId, message: Message) {
@@ -195,6 +196,7 @@ impl Engine {
             Message::Dkg { ceremony, round, bytes } => {
                 self.handle_dkg(peer, ceremony, round, bytes);
             }
+            Message::CeremonyEvidence(id, bytes) => self.handle_evidence(peer, id, bytes),
             Message::VaultStored { ceremony, vault } => {
                 self.handle_vault_stored(peer, ceremony, vault);
             }
@@ -206,14 +208,22 @@ impl Engine {
         let trusted =
             plan.members.iter().all(|node| *node == self.me || self.state.peers.contains_key(node));
         let mine = plan.members.contains(&self.me);
+        self.trim_ceremonies();
         let full =
             self.ceremonies.len() >= CEREMONIES_MAX || self.vaults.len() >= limits::VAULTS_MAX;
         if plan.proposer != peer || !mine || plan.threshold < 2 {
-            return self.warn("ceremony_refused", "a peer proposed an invalid plan".to_owned());
+            return self.warn_of(
+                peer,
+                "ceremony_refused",
+                "a peer proposed an invalid plan".to_owned(),
+            );
         }
         let id = plan.id();
         let open = self.ceremonies.values().filter(|c| c.plan.proposer == peer && c.is_open());
         let full = full || open.count() >= OPEN_PER_PEER_MAX;
+        // A plan is told until it is answered: only the first time costs something.
+        let known = self.ceremonies.contains_key(&id);
+        let full = full || !(known || self.within_budget(peer, Costly::Ceremony));
         let refused = self.may_hold(plan.purpose).err().map(|p| p.message);
         if !trusted || full || refused.is_some() {
             let reason =
@@ -239,15 +249,11 @@ impl Engine {
             return;
         }
         let plan = ceremony.plan.clone();
-        let members = plan.seats();
-        let seats: Vec<Seat> = members.keys().copied().collect();
-        let tree = AccessTree::committee(plan.threshold, &seats);
-        let me = members.iter().find(|(_, node)| **node == self.me).map(|(seat, _)| *seat);
-        let (Ok(tree), Some(me)) = (tree, me) else { return };
+        let Some(dkg_plan) = plan.dkg_plan() else { return };
+        let me = dkg_plan.members.iter().find(|(_, node)| **node == self.me);
+        let Some(me) = me.map(|(seat, _)| *seat) else { return };
         ceremony.phase = Phase::Busy;
         ceremony.since = self.now;
-        let dkg_plan =
-            dkg::Plan { ceremony: id, purpose: plan.purpose, epoch: Epoch(1), tree, members };
         let job = Job::DkgStart { plan: Arc::new(dkg_plan), me, key: Arc::clone(&self.key) };
         self.compute(job, JobPurpose::Ceremony(id));
     }
@@ -310,6 +316,9 @@ impl Engine {
             Err(error) => {
                 let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
                 let text = format!("{error}{}", source.unwrap_or_default());
+                if let dkg::DkgError::Misbehaved { culprit, evidence } = error {
+                    self.found_breach(id, culprit, evidence);
+                }
                 self.fail_ceremony(id, text, true);
             }
         }
@@ -327,6 +336,7 @@ impl Engine {
         self.put_secret(vault_public_key(vault), Secret::new(bytes));
         self.put_secret(vault_share_key(vault), outcome.share.to_bytes());
         self.commit(entry);
+        self.keep_record(&plan, vault, outcome.transcript, outcome.confirmations);
         let keeping = Keeping { public: Arc::new(outcome.public), share: Arc::new(outcome.share) };
         self.vaults.insert(vault, keeping);
         self.stored.entry(vault).or_default().insert(self.me);

@@ -14,7 +14,7 @@ pub struct CommandId(pub u64);
 pub enum Caller {
     /// The node's own operator.
     Operator,
-    /// A program, by SHA-256 of its bearer token (or of its TLS client key).
+    /// A program, by the tagged hash of its bearer token or TLS client key.
     Client([u8; 32]),
 }
 
@@ -38,6 +38,12 @@ pub enum Command {
     Ceremony(CeremonyId),
     /// All ceremonies of this run (operator).
     Ceremonies,
+    /// Is this caller known?
+    Known,
+    /// The evidence that a member of a ceremony broke the protocol (operator).
+    Evidence(CeremonyId),
+    /// The public record of the ceremony that made a vault.
+    VaultCeremony(VaultId),
     /// Vaults the caller may see.
     Vaults,
     /// One vault.
@@ -67,6 +73,17 @@ pub enum Command {
         /// The request.
         new: api::NewRequest,
     },
+    /// The request under the idempotency key `KEY/CALL`; no requests where there is none.
+    Keyed {
+        /// Vault.
+        vault: VaultId,
+        /// What the caller named or the node drew.
+        key: String,
+        /// What was called under it.
+        call: String,
+        /// As of a submission.
+        wait_ms: u64,
+    },
     /// One request; answers at once.
     Request(RequestId),
     /// Requests of a vault, newest first.
@@ -84,7 +101,7 @@ pub enum Command {
     NewClient {
         /// Name and vaults.
         new: api::NewClient,
-        /// SHA-256 of the token.
+        /// Tagged hash of the token, or of the TLS client key.
         token_hash: [u8; 32],
     },
     /// Forget a service key (operator).
@@ -102,6 +119,8 @@ pub enum Reply {
     Ceremony(api::CeremonyView),
     /// To [`Command::Ceremonies`].
     Ceremonies(Vec<api::CeremonyView>),
+    /// To [`Command::Evidence`] and [`Command::VaultCeremony`].
+    Record(Box<api::RecordView>),
     /// To [`Command::Vaults`].
     Vaults(Vec<api::VaultView>),
     /// To [`Command::Vault`].

@@ -1,6 +1,7 @@
 //! The machine itself: what it holds in memory, how it starts, and where each event goes.
 
 use crate::attempts::{Retry, Verdicts};
+use crate::budgets::{Costly, Unsigned};
 use crate::ceremony::Ceremony;
 use crate::event::{Effect, Event, Output};
 use crate::fill::Draft;
@@ -11,13 +12,16 @@ use crate::message::Message;
 use crate::pairs::Pair;
 use crate::peers::Link;
 use crate::plans::Plans;
+use crate::quota::Queue;
 use crate::requests::Waiter;
+use crate::sending::Sending;
 use crate::sessions::{Early, Purpose, Session};
 use crate::state::State;
+use crate::status::Status;
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{CeremonyId, Incarnation, NodeId, RequestId, SessionId, VaultId};
+use model::ids::{CeremonyId, ClientId, Incarnation, NodeId, RequestId, SessionId, VaultId};
 use model::secret::Secret;
 use model::time::Timestamp;
 use model::wire::Wire;
@@ -55,41 +59,6 @@ pub(crate) struct Keeping {
     pub share: Arc<VaultShare>,
 }
 
-/// Numbers for metrics and readiness.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Trusted peers.
-    pub peers: u64,
-    /// Peers with a live, checked link.
-    pub peers_connected: u64,
-    /// Peers held.
-    pub peers_held: u64,
-    /// Pairs ready.
-    pub pairs_ready: u64,
-    /// Pairs stopped by a failed check.
-    pub pairs_stopped: u64,
-    /// Vaults held.
-    pub vaults: u64,
-    /// Vaults whose signing set can be reached now.
-    pub vaults_reachable: u64,
-    /// Sessions in flight.
-    pub sessions: u64,
-    /// Requests remembered.
-    pub requests: u64,
-    /// Requests signed since start.
-    pub signed_total: u64,
-    /// Sessions that ended without a signature since start.
-    pub failed_total: u64,
-    /// Requests refused since start.
-    pub refused_total: u64,
-    /// Journal records.
-    pub journal_length: u64,
-    /// When this node last contributed to a signature or proved a share, milliseconds since the epoch; 0 for never.
-    pub last_proof_ms: u64,
-    /// Peers that turned this instance away or hold it.
-    pub held_by: u64,
-}
-
 /// One node.
 pub struct Engine {
     pub(crate) me: NodeId,
@@ -97,6 +66,8 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) incarnation: Incarnation,
     pub(crate) now: Timestamp,
+    /// What the runner's clock said last; behind `now` when it went back.
+    pub(crate) clock: Timestamp,
     pub(crate) state: State,
     pub(crate) vaults: BTreeMap<VaultId, Keeping>,
     pub(crate) links: BTreeMap<NodeId, Link>,
@@ -107,14 +78,21 @@ pub struct Engine {
     pub(crate) early: BTreeMap<(SessionId, NodeId), Early>,
     pub(crate) waiters: BTreeMap<RequestId, Vec<Waiter>>,
     pub(crate) retries: BTreeMap<RequestId, Retry>,
-    pub(crate) last_failures: BTreeMap<RequestId, String>,
+    pub(crate) last_failures: BTreeMap<RequestId, (String, String)>,
     pub(crate) refusals: BTreeMap<NodeId, (Timestamp, u32)>,
-    pub(crate) suspects: BTreeMap<NodeId, Timestamp>,
+    pub(crate) budgets: BTreeMap<(NodeId, Costly), (Timestamp, u32)>,
+    pub(crate) unsigned: BTreeMap<NodeId, Unsigned>,
+    pub(crate) suspects: BTreeMap<NodeId, (Timestamp, u32)>,
     pub(crate) avoided: BTreeMap<String, Timestamp>,
     pub(crate) plans: Plans,
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
     pub(crate) verdicts: BTreeMap<RequestId, Verdicts>,
-    pub(crate) broadcasts: BTreeSet<RequestId>,
+    /// Requests that wait for a session, and those that wait for the chain node.
+    pub(crate) queue: Queue,
+    pub(crate) asking: BTreeMap<RequestId, (VaultId, ClientId)>,
+    pub(crate) broadcasts: BTreeMap<RequestId, Sending>,
+    /// Signed transactions that the chain node did not take, and why.
+    pub(crate) unsent: BTreeMap<RequestId, (String, String)>,
     pub(crate) jobs: BTreeMap<JobId, Purpose>,
     pub(crate) challenges: BTreeMap<(NodeId, VaultId), [u8; 32]>,
     pub(crate) held_by: BTreeMap<NodeId, String>,
@@ -122,8 +100,8 @@ pub struct Engine {
     pub(crate) proof_asked: Timestamp,
     pub(crate) proof_answered: Timestamp,
     pub(crate) proof_open: Option<(NodeId, VaultId)>,
-    /// This node's disk went back: a peer showed its own signed word for it.
-    pub(crate) went_back: bool,
+    /// Peers that accepted this node in this run: their check of its journal passed, or their operator released it.
+    pub(crate) accepted_by: BTreeSet<NodeId>,
     /// Records other than notes on peers, and what of them was told when.
     pub(crate) grown: u64,
     pub(crate) told: (u64, Timestamp),
@@ -153,6 +131,7 @@ impl Engine {
             engine.replay(sequence, bytes)?;
         }
         engine.open_secrets(persistent.secrets)?;
+        engine.warn_of_clock();
         engine.commit(Entry::Started(incarnation));
         engine.resume_requests();
         let peers: Vec<_> = engine
@@ -175,6 +154,7 @@ impl Engine {
             config,
             incarnation,
             now,
+            clock: now,
             state: State::default(),
             vaults: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -187,12 +167,17 @@ impl Engine {
             retries: BTreeMap::new(),
             last_failures: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            budgets: BTreeMap::new(),
+            unsigned: BTreeMap::new(),
             suspects: BTreeMap::new(),
             avoided: BTreeMap::new(),
             plans: Plans::default(),
             drafts: BTreeMap::new(),
             verdicts: BTreeMap::new(),
-            broadcasts: BTreeSet::new(),
+            queue: Queue::default(),
+            asking: BTreeMap::new(),
+            broadcasts: BTreeMap::new(),
+            unsent: BTreeMap::new(),
             jobs: BTreeMap::new(),
             challenges: BTreeMap::new(),
             held_by: BTreeMap::new(),
@@ -200,7 +185,7 @@ impl Engine {
             proof_asked: Timestamp(0),
             proof_answered: Timestamp(0),
             proof_open: None,
-            went_back: false,
+            accepted_by: BTreeSet::new(),
             grown: 0,
             told: (0, Timestamp(0)),
             seen_written: now,
@@ -256,6 +241,7 @@ impl Engine {
     /// Takes one event.
     pub fn handle(&mut self, now: Timestamp, event: Event, entropy: &mut dyn Entropy) -> Output {
         // A clock that goes back must not make anything younger.
+        self.clock = now;
         self.now = self.now.max(now);
         match event {
             Event::Tick => self.handle_tick(entropy),
@@ -269,7 +255,10 @@ impl Engine {
             }
             Event::Computed { id, output } => self.handle_computed(id, output),
             Event::Facts { request, result } => self.handle_facts(request, result, entropy),
+            Event::Resumed { reason } => self.handle_resumed(&reason),
+            Event::Sent { request, result } => self.handle_sent(request, result),
         }
+        self.admit_waiting(entropy);
         self.take_output()
     }
 
@@ -287,7 +276,10 @@ impl Engine {
             self.verdicts.remove(&id);
             self.drafts.remove(&id);
             self.last_failures.remove(&id);
+            self.unsent.remove(&id);
             self.retries.remove(&id);
+            self.broadcasts.remove(&id);
+            self.asking.remove(&id);
         }
     }
 
@@ -318,6 +310,7 @@ impl Engine {
             | Message::CeremonyJoin(_)
             | Message::CeremonyFail(..)
             | Message::Dkg { .. }
+            | Message::CeremonyEvidence(..)
             | Message::VaultStored { .. } => self.handle_ceremony_message(peer, message),
             Message::Propose(_)
             | Message::Verdict { .. }
@@ -340,30 +333,6 @@ impl Engine {
             software: self.config.software.clone(),
         }
         .to_bytes()
-    }
-
-    /// Numbers for metrics and readiness.
-    pub fn status(&self) -> Status {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let connected = self.links.keys().filter(|peer| self.is_accepted(**peer)).count();
-        let held = self.state.peers.values().filter(|p| p.held.is_some()).count();
-        let ready = self.pairs.values().filter(|pair| pair.is_ready()).count();
-        let stopped = self.pairs.values().filter(|pair| pair.is_stopped()).count();
-        let reachable = self.vaults.values().filter(|k| self.is_reachable(&k.public)).count();
-        Status {
-            peers: count(self.state.peers.len()),
-            peers_connected: count(connected),
-            peers_held: count(held),
-            pairs_ready: count(ready),
-            pairs_stopped: count(stopped),
-            vaults: count(self.vaults.len()),
-            vaults_reachable: count(reachable),
-            sessions: count(self.sessions.len()),
-            requests: count(self.state.requests.len()),
-            journal_length: self.length(),
-            held_by: count(self.held_by.len().saturating_add(usize::from(self.went_back))),
-            ..self.counters.clone()
-        }
     }
 
     /// Records in the journal.
@@ -410,6 +379,11 @@ impl Engine {
     pub(crate) fn delete_secret(&mut self, key: String) {
         self.output.commit.puts.retain(|(put, _)| *put != key);
         self.output.commit.deletes.push(key);
+    }
+
+    /// Writes or drops a public record in this output's commit.
+    pub(crate) fn put_record(&mut self, name: String, bytes: Option<Vec<u8>>) {
+        self.output.commit.public.push((name, bytes));
     }
 
     pub(crate) fn push(&mut self, effect: Effect) {

@@ -4,6 +4,7 @@ use crate::Caller;
 use crate::command::{Command, CommandId, Reply};
 use crate::job::{Job, JobId, JobOutput};
 use crate::problem::Problem;
+use model::api::RecordView;
 use model::ids::{NodeId, RequestId};
 use model::intent::Network;
 use model::request::Coin;
@@ -60,12 +61,25 @@ pub enum Event {
         /// Its result.
         output: JobOutput,
     },
+    /// The machine was paused, copied, restored or its clock was set. Only for an engine that [`crate::Engine::start`] has
+    /// just made and that let nothing out yet: starting is what dropped every nonce and session.
+    Resumed {
+        /// What was noticed.
+        reason: String,
+    },
     /// A chain node answered [`Effect::AskChain`].
     Facts {
         /// Request that waits for it.
         request: RequestId,
         /// What it said, or why nothing came.
         result: Result<Facts, String>,
+    },
+    /// What became of [`Effect::Broadcast`], or of a broadcast by somebody beside the engine.
+    Sent {
+        /// Request it belongs to.
+        request: RequestId,
+        /// The chain node took it, or a stable name and why not.
+        result: Result<(), (String, String)>,
     },
 }
 
@@ -129,12 +143,17 @@ pub struct Commit {
     pub puts: Vec<(String, Secret<Vec<u8>>)>,
     /// Secret values to destroy, by key.
     pub deletes: Vec<String>,
+    /// Public records to write or, without bytes, to drop, by name.
+    pub public: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Commit {
     /// True when nothing has to be written.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.puts.is_empty() && self.deletes.is_empty()
+        self.records.is_empty()
+            && self.puts.is_empty()
+            && self.deletes.is_empty()
+            && self.public.is_empty()
     }
 }
 
@@ -184,6 +203,15 @@ pub enum Effect {
         /// The answer.
         result: Result<Reply, Problem>,
     },
+    /// Answer a command with a public record: read it, hold it against the hash in `view` and put it there.
+    ReplyRecord {
+        /// Which.
+        id: CommandId,
+        /// Name of the record.
+        name: String,
+        /// The answer without its bytes.
+        view: Box<RecordView>,
+    },
     /// Ask the configured chain node and bring [`Event::Facts`].
     AskChain {
         /// Request that waits.
@@ -191,7 +219,7 @@ pub enum Effect {
         /// What is asked.
         query: FactsQuery,
     },
-    /// Hand a signed transaction to the configured chain node; best effort, reported by the runner's log.
+    /// Hand a signed transaction to the configured chain node and bring [`Event::Sent`].
     Broadcast {
         /// Request it belongs to.
         request: RequestId,

@@ -23,6 +23,8 @@ pub(crate) struct Draft {
     source: Source,
     /// No nonce below this one is free: the chain has seen it.
     nonce_floor: u64,
+    /// The configured chain node chose it, and may choose again.
+    from_chain: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -41,37 +43,40 @@ impl Draft {
             Source::Chosen(_) => None,
         }
     }
-    /// True when this node picks the nonce.
-    pub fn picks_nonce(&self) -> bool {
-        matches!(self.source, Source::Chosen(FillDraft::Evm { nonce: None, .. }))
+    /// True when this node may choose another nonce, or other coins.
+    pub fn may_choose_again(&self) -> bool {
+        match &self.source {
+            Source::Chosen(FillDraft::Evm { nonce, .. }) => nonce.is_none(),
+            Source::Chosen(FillDraft::Bitcoin { .. }) => self.from_chain,
+            Source::Chosen(FillDraft::Solana { .. }) | Source::Ready(_) => false,
+        }
     }
     /// Nothing is left to choose.
     pub fn ready(fill: Fill) -> Self {
-        Self { source: Source::Ready(fill), nonce_floor: 0 }
+        Self { source: Source::Ready(fill), nonce_floor: 0, from_chain: false }
     }
     /// The caller's choice.
     pub fn chosen(draft: FillDraft) -> Self {
-        Self { source: Source::Chosen(draft), nonce_floor: 0 }
+        Self { source: Source::Chosen(draft), nonce_floor: 0, from_chain: false }
     }
     /// The chain node's facts.
     fn from_facts(facts: Facts) -> Self {
-        match facts {
-            Facts::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas } => Self {
-                source: Source::Chosen(FillDraft::Evm {
+        let (draft, nonce_floor) = match facts {
+            Facts::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas } => {
+                let draft = FillDraft::Evm {
                     nonce: None,
                     gas_limit,
                     max_fee_per_gas,
                     max_priority_fee_per_gas,
-                }),
-                nonce_floor: nonce,
-            },
-            Facts::Bitcoin { coins, fee, change } => {
-                Self::chosen(FillDraft::Bitcoin { coins, fee, change })
+                };
+                (draft, nonce)
             }
+            Facts::Bitcoin { coins, fee, change } => (FillDraft::Bitcoin { coins, fee, change }, 0),
             Facts::Solana { blockhash } => {
-                Self::chosen(FillDraft::Solana { blockhash, nonce_account: None })
+                (FillDraft::Solana { blockhash, nonce_account: None }, 0)
             }
-        }
+        };
+        Self { source: Source::Chosen(draft), nonce_floor, from_chain: true }
     }
 }
 
@@ -123,9 +128,11 @@ impl Engine {
             !avoided && self.state.spends.get(&spend).is_none_or(|holder| *holder == id)
         };
         let mut nonces = floor..floor.saturating_add(NONCES_MAX);
-        nonces.find(free).ok_or_else(|| {
+        let next = nonces.find(free).ok_or_else(|| {
             refuse(Class::Overloaded, "nonces_exhausted", "no free nonce is left to look through")
-        })
+        })?;
+        self.check_nothing_unsent(network, from, floor..next)?;
+        Ok(next)
     }
 
     /// Asks the configured chain node for what goes stale.
@@ -162,11 +169,12 @@ impl Engine {
             }
             Ask::SolanaTransfer { .. } | Ask::SolanaTokenTransfer { .. } | Ask::Raw { .. } => {}
         }
+        self.asking.insert(request.id(), (request.vault, request.client));
         self.push(Effect::AskChain { request: request.id(), query });
         Ok(())
     }
 
-    /// Coins that other requests of this vault hold, as `TXID:VOUT`.
+    /// Coins that other requests of this vault hold, or that a peer called taken, as `TXID:VOUT`.
     fn held_coins(&self, request: &Request) -> BTreeSet<String> {
         let Network::Bitcoin(_) = request.network else { return BTreeSet::new() };
         let prefix = format!("{}:", request.network.to_string().replacen("bitcoin", "btc", 1));
@@ -174,7 +182,14 @@ impl Engine {
             self.state.requests.get(id).is_some_and(|s| s.request.vault == request.vault)
         };
         let held = self.state.spends.iter().filter(|(_, holder)| own(holder));
-        held.filter_map(|(spend, _)| spend.strip_prefix(&prefix).map(str::to_owned)).collect()
+        let avoided = self.avoided.iter().filter(|(_, until)| **until > self.now);
+        let taken = held.map(|(spend, _)| spend).chain(avoided.map(|(spend, _)| spend));
+        taken.filter_map(|spend| spend.strip_prefix(&prefix).map(str::to_owned)).collect()
+    }
+
+    /// True when other coins are to be asked for: one of this draft's was taken meanwhile, here or at a peer.
+    pub(crate) fn needs_other_coins(&self, request: &Request, draft: &Draft) -> bool {
+        draft.from_chain && self.is_overtaken(request, draft)
     }
 
     /// True when a coin of this draft was taken by another request since the chain node was asked.
@@ -186,6 +201,7 @@ impl Engine {
         let id = request.id();
         let taken = |spend: &chains::SpendKey| {
             self.state.spends.get(&spend.0).is_some_and(|holder| *holder != id)
+                || self.avoided.get(&spend.0).is_some_and(|until| *until > self.now)
         };
         plan.is_some_and(|plan| plan.spends.iter().any(taken))
     }
@@ -197,6 +213,7 @@ impl Engine {
         result: Result<Facts, String>,
         entropy: &mut dyn Entropy,
     ) {
+        self.asking.remove(&id);
         let open = self
             .state
             .requests
@@ -224,7 +241,19 @@ impl Engine {
                 self.drafts.insert(id, draft);
                 self.attempt(id, entropy);
             }
-            Err(reason) => self.refuse_request(id, "no_chain_facts", &reason),
+            Err(reason) => self.refuse_request(id, "no_chain_facts", &self.with_held(id, reason)),
+        }
+    }
+
+    /// A chain node that found too few coins was told to leave some out: the refusal says so.
+    fn with_held(&self, id: RequestId, reason: String) -> String {
+        let held = self.state.requests.get(&id).map(|s| self.held_coins(&s.request).len());
+        match held {
+            None | Some(0) => reason,
+            Some(held) => format!(
+                "{reason}; {held} coins of the account are held by other requests until these are \
+                 mined, cancelled or expired"
+            ),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use model::card::{NodeKey, SigningUse, verify_node_signature};
 use model::ids::{Incarnation, NodeId};
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// First bytes on every link. Sixteen bytes of incarnation stand in front, so that the link layer can tell a second
 /// connection of one run from a second run.
@@ -23,12 +23,12 @@ pub struct Hello {
 }
 
 /// Protocol version of this build.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 
 impl Wire for Hello {
     fn write(&self, w: &mut Writer) {
         w.fixed(&self.incarnation.0);
-        w.header(0x0501, 1);
+        w.header(tags::HELLO, 1);
         w.u16(self.protocol);
         w.u64(self.length);
         w.fixed(&self.head);
@@ -36,7 +36,7 @@ impl Wire for Hello {
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
         let incarnation = Incarnation(r.fixed()?);
-        r.header(0x0501, 1)?;
+        r.header(tags::HELLO, 1)?;
         Ok(Self {
             incarnation,
             protocol: r.u16()?,
@@ -50,6 +50,9 @@ impl Wire for Hello {
 /// Where a node's journal stands, signed by the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalHead {
+    /// The journal's life: how often the operators accepted that it had gone back. Heads of lives before say nothing of
+    /// this one.
+    pub life: u32,
     /// Records.
     pub length: u64,
     /// Hash of the last one.
@@ -59,30 +62,36 @@ pub struct JournalHead {
 }
 
 impl JournalHead {
-    fn signed_bytes(length: u64, head: &[u8; 32]) -> Vec<u8> {
-        [&length.to_be_bytes()[..], head].concat()
+    /// The first life is not written, as in heads that were signed before there were lives; the lengths keep them apart.
+    fn signed_bytes(life: u32, length: u64, head: &[u8; 32]) -> Vec<u8> {
+        let mut bytes = [&length.to_be_bytes()[..], head].concat();
+        if life > 0 {
+            bytes.extend_from_slice(&life.to_be_bytes());
+        }
+        bytes
     }
 
     /// Signs where this node's journal stands.
-    pub fn sign(key: &NodeKey, length: u64, head: [u8; 32]) -> Self {
-        let signature = key.sign(SigningUse::Journal, &Self::signed_bytes(length, &head));
-        Self { length, head, signature }
+    pub fn sign(key: &NodeKey, life: u32, length: u64, head: [u8; 32]) -> Self {
+        let signature = key.sign(SigningUse::Journal, &Self::signed_bytes(life, length, &head));
+        Self { life, length, head, signature }
     }
 
     /// True when `node` signed it.
     pub fn is_of(&self, node: NodeId) -> bool {
-        let bytes = Self::signed_bytes(self.length, &self.head);
+        let bytes = Self::signed_bytes(self.life, self.length, &self.head);
         verify_node_signature(node, SigningUse::Journal, &bytes, &self.signature)
     }
 }
 
 impl Wire for JournalHead {
     fn write(&self, w: &mut Writer) {
+        w.u32(self.life);
         w.u64(self.length);
         w.fixed(&self.head);
         w.fixed(&self.signature);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        Ok(Self { length: r.u64()?, head: r.fixed()?, signature: r.fixed()? })
+        Ok(Self { life: r.u32()?, length: r.u64()?, head: r.fixed()?, signature: r.fixed()? })
     }
 }

@@ -3,6 +3,7 @@
 //! A job holds secrets (shares, pair state) behind `Arc`s or owns them (running rounds with nonces); it is moved into
 //! its thread and consumed there. Its result carries what may leave; whether it leaves is the engine's decision.
 
+use crate::record::{RecordRefusal, VerifiedRecord, verify_record};
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::ids::{NodeId, PairEpoch, Seat, SessionId};
@@ -59,6 +60,11 @@ pub enum Job {
         /// Signs broadcasts.
         key: Arc<NodeKey>,
     },
+    /// Check the record that a peer sent of a member's breach.
+    JudgeRecord {
+        /// The record.
+        bytes: Vec<u8>,
+    },
     /// Begin to make pair state.
     PairStart {
         /// This node.
@@ -85,6 +91,8 @@ pub enum JobOutput {
     Sign(Result<sign::Step, sign::SignError>),
     /// Of a key generation round.
     Dkg(Result<dkg::Step, dkg::DkgError>),
+    /// Of a record of a breach, with its bytes.
+    Judged(Vec<u8>, Result<VerifiedRecord, RecordRefusal>),
     /// Of a step of pair state.
     Pair(Result<PairStep, PairError>),
     /// The computation broke off without a result: nothing is known of what it saw.
@@ -98,6 +106,7 @@ impl core::fmt::Debug for Job {
             Self::SignAdvance { .. } => "SignAdvance(..)",
             Self::DkgStart { .. } => "DkgStart(..)",
             Self::DkgAdvance { .. } => "DkgAdvance(..)",
+            Self::JudgeRecord { .. } => "JudgeRecord(..)",
             Self::PairStart { .. } => "PairStart(..)",
             Self::PairReceive { .. } => "PairReceive(..)",
         })
@@ -109,6 +118,7 @@ impl core::fmt::Debug for JobOutput {
         f.write_str(match self {
             Self::Sign(_) => "Sign(..)",
             Self::Dkg(_) => "Dkg(..)",
+            Self::Judged(..) => "Judged(..)",
             Self::Pair(_) => "Pair(..)",
             Self::Lost => "Lost",
         })
@@ -118,7 +128,7 @@ impl core::fmt::Debug for JobOutput {
 impl Job {
     /// True for the slow, rare kinds, which a runner may give a lower priority than signatures.
     pub fn is_background(&self) -> bool {
-        matches!(self, Self::PairStart { .. } | Self::PairReceive { .. })
+        matches!(self, Self::PairStart { .. } | Self::PairReceive { .. } | Self::JudgeRecord { .. })
     }
 
     /// Does the work.
@@ -137,6 +147,10 @@ impl Job {
             }
             Self::DkgAdvance { running, inbox, key } => {
                 JobOutput::Dkg(running.advance(inbox, &key, entropy))
+            }
+            Self::JudgeRecord { bytes } => {
+                let judged = verify_record(&bytes);
+                JobOutput::Judged(bytes, judged)
             }
             Self::PairStart { me, peer, epoch, context } => {
                 let started = PairSetup::start(me, peer, epoch, context);

@@ -13,7 +13,7 @@ use model::limits;
 use model::request::Request;
 use model::signing::Signature;
 use model::time::Timestamp;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub enum Entry {
     PeerHeld(NodeId, String),
     /// The operator accepted the peer again.
     PeerReleased(NodeId),
+    /// A peer showed this node its own signed head of this life, and this journal does not contain it.
+    WentBack(u32),
+    /// The operators accept that the journal went back: a new life begins.
+    RollbackAccepted(u32),
     /// Pair state was made and stored.
     PairMade(NodeId, PairEpoch, [u8; 32]),
     /// The first failed check of a pair: its state is destroyed in the same write.
@@ -49,6 +53,22 @@ pub enum Entry {
     },
     /// Every member stored its share: addresses may be shown.
     VaultActive(VaultId, CeremonyId),
+    /// The public record of a vault's ceremony was stored in the same write: SHA-256 of it.
+    CeremonyRecorded(CeremonyId, VaultId, [u8; 32]),
+    /// Evidence against a member was checked and stored in the same write, as a record that convinces a stranger.
+    CeremonyBroken {
+        /// The ceremony.
+        ceremony: CeremonyId,
+        /// Who broke the protocol.
+        culprit: NodeId,
+        /// Stable name of the breach.
+        breach: String,
+        /// SHA-256 of the record.
+        hash: [u8; 32],
+    },
+    /// The machine stood still, was moved or restored, or its clock was set: what was in memory is gone, and so is all pair
+    /// state. Follows the `Started` of the run that replaced it.
+    Resumed(String),
     /// A client's request was accepted at this node.
     Requested(Box<Request>),
     /// This node decided to sign: durable before its first message of the session.
@@ -75,6 +95,18 @@ pub enum Entry {
         /// In words.
         reason: String,
     },
+    /// FROST: this node's one-time nonce of an item answers exactly this commitment list; durable before the signature
+    /// share leaves.
+    Answered {
+        /// The request.
+        request: RequestId,
+        /// The session.
+        session: SessionId,
+        /// Which item.
+        item: u16,
+        /// Hash of context and commitment list.
+        package: [u8; 32],
+    },
     /// A session ended without a signature before this node's last-round message: what it held is free again.
     Released(RequestId, SessionId),
     /// A session ended without a signature after it: what it held stays spent.
@@ -94,7 +126,7 @@ pub enum Entry {
         client: ClientId,
         /// For people.
         name: String,
-        /// SHA-256 of its token.
+        /// Tagged hash of its token or TLS client key.
         token_hash: [u8; 32],
         /// Vaults it may use.
         vaults: Vec<VaultId>,
@@ -139,14 +171,14 @@ impl Record {
 
 impl Wire for Record {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0601, 1);
+        w.header(tags::JOURNAL_RECORD, 1);
         w.u64(self.sequence);
         w.fixed(&self.previous);
         w.u64(self.at.0);
         self.entry.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0601, 1)?;
+        r.header(tags::JOURNAL_RECORD, 1)?;
         Ok(Self {
             sequence: r.u64()?,
             previous: r.fixed()?,
@@ -167,10 +199,26 @@ impl Wire for Entry {
                 w.u8(2);
                 w.bytes(card);
             }
-            Self::PeerSeen(peer, seen) => {
+            // The first life has the form of before there were lives.
+            Self::PeerSeen(peer, JournalHead { life: 0, length, head, signature }) => {
                 w.u8(3);
                 w.fixed(&peer.0);
+                w.u64(*length);
+                w.fixed(head);
+                w.fixed(signature);
+            }
+            Self::PeerSeen(peer, seen) => {
+                w.u8(15);
+                w.fixed(&peer.0);
                 seen.write(w);
+            }
+            Self::WentBack(life) => {
+                w.u8(16);
+                w.u32(*life);
+            }
+            Self::RollbackAccepted(life) => {
+                w.u8(17);
+                w.u32(*life);
             }
             Self::PeerHeld(peer, reason) => {
                 w.u8(4);
@@ -197,6 +245,58 @@ impl Wire for Entry {
                 w.u8(8);
                 w.fixed(&peer.0);
             }
+            _ => self.write_ceremony(w),
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let tag = r.u8()?;
+        match tag {
+            1 => Ok(Self::Started(Incarnation(r.fixed()?))),
+            2 => Ok(Self::PeerTrusted(r.bytes(limits::TEXT_BYTES_MAX.saturating_mul(4))?)),
+            3 => {
+                let peer = NodeId(r.fixed()?);
+                let (length, head, signature) = (r.u64()?, r.fixed()?, r.fixed()?);
+                Ok(Self::PeerSeen(peer, JournalHead { life: 0, length, head, signature }))
+            }
+            15 => match (NodeId(r.fixed()?), JournalHead::read(r)?) {
+                (_, JournalHead { life: 0, .. }) => Err(WireError::Range("life")),
+                (peer, seen) => Ok(Self::PeerSeen(peer, seen)),
+            },
+            16 => r.u32().map(Self::WentBack),
+            17 => r.u32().map(Self::RollbackAccepted),
+            4 => Ok(Self::PeerHeld(NodeId(r.fixed()?), r.text()?)),
+            5 => Ok(Self::PeerReleased(NodeId(r.fixed()?))),
+            6 => Ok(Self::PairMade(NodeId(r.fixed()?), PairEpoch(r.u32()?), r.fixed()?)),
+            7 => Ok(Self::PairStopped(NodeId(r.fixed()?), PairEpoch(r.u32()?), r.text()?)),
+            8 => Ok(Self::PairResumed(NodeId(r.fixed()?))),
+            9 => CeremonyPlan::read(r).map(Self::CeremonyJoined),
+            10 => Ok(Self::VaultStored {
+                plan: CeremonyPlan::read(r)?,
+                vault: VaultId(r.fixed()?),
+                epoch: Epoch(r.u32()?),
+                hash: r.fixed()?,
+            }),
+            11 => Ok(Self::VaultActive(VaultId(r.fixed()?), CeremonyId(r.fixed()?))),
+            12 => {
+                Ok(Self::CeremonyRecorded(CeremonyId(r.fixed()?), VaultId(r.fixed()?), r.fixed()?))
+            }
+            13 => Ok(Self::CeremonyBroken {
+                ceremony: CeremonyId(r.fixed()?),
+                culprit: NodeId(r.fixed()?),
+                breach: r.text()?,
+                hash: r.fixed()?,
+            }),
+            14 => r.text().map(Self::Resumed),
+            _ => read_request(tag, r),
+        }
+    }
+}
+
+impl Entry {
+    /// The middle of the table: ceremonies and vaults.
+    fn write_ceremony(&self, w: &mut Writer) {
+        match self {
             Self::CeremonyJoined(plan) => {
                 w.u8(9);
                 plan.write(w);
@@ -213,36 +313,28 @@ impl Wire for Entry {
                 w.fixed(&vault.0);
                 w.fixed(&ceremony.0);
             }
+            Self::CeremonyRecorded(ceremony, vault, hash) => {
+                w.u8(12);
+                w.fixed(&ceremony.0);
+                w.fixed(&vault.0);
+                w.fixed(hash);
+            }
+            Self::CeremonyBroken { ceremony, culprit, breach, hash } => {
+                w.u8(13);
+                w.fixed(&ceremony.0);
+                w.fixed(&culprit.0);
+                w.text(breach);
+                w.fixed(hash);
+            }
+            Self::Resumed(reason) => {
+                w.u8(14);
+                w.text(reason);
+            }
             _ => self.write_request(w),
         }
     }
 
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        let tag = r.u8()?;
-        match tag {
-            1 => Ok(Self::Started(Incarnation(r.fixed()?))),
-            2 => Ok(Self::PeerTrusted(r.bytes(limits::TEXT_BYTES_MAX.saturating_mul(4))?)),
-            3 => Ok(Self::PeerSeen(NodeId(r.fixed()?), JournalHead::read(r)?)),
-            4 => Ok(Self::PeerHeld(NodeId(r.fixed()?), r.text()?)),
-            5 => Ok(Self::PeerReleased(NodeId(r.fixed()?))),
-            6 => Ok(Self::PairMade(NodeId(r.fixed()?), PairEpoch(r.u32()?), r.fixed()?)),
-            7 => Ok(Self::PairStopped(NodeId(r.fixed()?), PairEpoch(r.u32()?), r.text()?)),
-            8 => Ok(Self::PairResumed(NodeId(r.fixed()?))),
-            9 => CeremonyPlan::read(r).map(Self::CeremonyJoined),
-            10 => Ok(Self::VaultStored {
-                plan: CeremonyPlan::read(r)?,
-                vault: VaultId(r.fixed()?),
-                epoch: Epoch(r.u32()?),
-                hash: r.fixed()?,
-            }),
-            11 => Ok(Self::VaultActive(VaultId(r.fixed()?), CeremonyId(r.fixed()?))),
-            _ => read_request(tag, r),
-        }
-    }
-}
-
-impl Entry {
-    /// The second half of the table: requests, sessions and clients.
+    /// The last part of the table: requests, sessions and clients.
     fn write_request(&self, w: &mut Writer) {
         match self {
             Self::Requested(request) => {
@@ -292,7 +384,14 @@ impl Entry {
                 w.u8(27);
                 w.fixed(&client.0);
             }
-            // The first half is written by `write`, which calls this for the rest only.
+            Self::Answered { request, session, item, package } => {
+                w.u8(28);
+                w.fixed(&request.0);
+                w.fixed(&session.0);
+                w.u16(*item);
+                w.fixed(package);
+            }
+            // The rest is written before: this is called for these only.
             _ => w.u8(0),
         }
     }
@@ -328,6 +427,12 @@ fn read_request(tag: u8, r: &mut Reader<'_>) -> Result<Entry, WireError> {
             vaults: r.list(limits::VAULTS_MAX, |r| r.fixed().map(VaultId))?,
         }),
         27 => Ok(Entry::ClientRemoved(ClientId(r.fixed()?))),
+        28 => Ok(Entry::Answered {
+            request: RequestId(r.fixed()?),
+            session: SessionId(r.fixed()?),
+            item: r.u16()?,
+            package: r.fixed()?,
+        }),
         _ => Err(WireError::Range("journal entry")),
     }
 }

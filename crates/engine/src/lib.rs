@@ -10,6 +10,7 @@
 //! Absent on purpose: clock, sockets, files, threads. Heavy computation leaves as [`Job`]s that any thread may run.
 
 mod attempts;
+mod budgets;
 mod ceremony;
 mod command;
 mod engine;
@@ -24,19 +25,25 @@ mod peers;
 mod plans;
 mod problem;
 mod proofs;
+mod quota;
+pub mod record;
+mod records;
 mod replace;
 mod requests;
 mod rounds;
 mod rules;
+mod sending;
 mod sessions;
 mod state;
+mod status;
 mod views;
 
 pub use command::{Caller, Command, CommandId, Reply};
-pub use engine::{Config, Engine, PersistentState, Status};
+pub use engine::{Config, Engine, PersistentState};
 pub use event::{Commit, Effect, Event, Facts, FactsQuery, Output};
 pub use hello::{Hello, JournalHead};
 pub use job::{Job, JobId, JobOutput};
 pub use journal::{Entry, Record, RecordError};
 pub use message::{CeremonyPlan, Message, Proposal};
 pub use problem::{Class, Problem, refuse};
+pub use status::Status;

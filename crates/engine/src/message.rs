@@ -6,7 +6,7 @@ use model::keys::Purpose;
 use model::limits;
 use model::request::{Fill, Request};
 use model::time::Timestamp;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::BTreeSet;
 
 /// A proposed key ceremony, the same bytes for all.
@@ -37,7 +37,7 @@ impl CeremonyPlan {
 
 impl Wire for CeremonyPlan {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0502, 1);
+        w.header(tags::CEREMONY_PLAN, 1);
         w.text(&self.name);
         self.purpose.write(w);
         w.u16(self.threshold);
@@ -47,7 +47,7 @@ impl Wire for CeremonyPlan {
         w.fixed(&self.nonce);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0502, 1)?;
+        r.header(tags::CEREMONY_PLAN, 1)?;
         let plan = Self {
             name: r.text()?,
             purpose: Purpose::read(r)?,
@@ -182,6 +182,8 @@ pub enum Message {
         /// Bytes.
         bytes: Vec<u8>,
     },
+    /// A member broke the protocol: a record that convinces a stranger ([`crate::record`]).
+    CeremonyEvidence(CeremonyId, Vec<u8>),
     /// "My share of this vault is durable."
     VaultStored {
         /// Ceremony.
@@ -268,6 +270,11 @@ impl Message {
                 w.fixed(&ceremony.0);
                 w.fixed(&vault.0);
             }
+            Self::CeremonyEvidence(ceremony, bytes) => {
+                w.u8(22);
+                w.fixed(&ceremony.0);
+                w.bytes(bytes);
+            }
             // `write` calls this for the messages of ceremonies only.
             _ => {}
         }
@@ -301,6 +308,31 @@ impl Message {
             _ => {}
         }
     }
+
+    fn write_proof(&self, w: &mut Writer) {
+        match self {
+            Self::ChallengeAsk { vault } => {
+                w.u8(17);
+                w.fixed(&vault.0);
+            }
+            Self::ChallengeTell { vault, challenge } => {
+                w.u8(18);
+                w.fixed(&vault.0);
+                w.fixed(challenge);
+            }
+            Self::Proof { vault, bytes } => {
+                w.u8(19);
+                w.fixed(&vault.0);
+                w.bytes(bytes);
+            }
+            Self::ProofValid { vault } => {
+                w.u8(20);
+                w.fixed(&vault.0);
+            }
+            // `write` calls this for the messages about proofs only.
+            _ => {}
+        }
+    }
 }
 
 fn write_protocol(w: &mut Writer, tag: u8, id: &[u8], round: u8, bytes: &[u8]) {
@@ -312,7 +344,7 @@ fn write_protocol(w: &mut Writer, tag: u8, id: &[u8], round: u8, bytes: &[u8]) {
 
 impl Wire for Message {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0503, 1);
+        w.header(tags::PEER_MESSAGE, 2);
         match self {
             Self::HistoryAsk(seen) => {
                 w.u8(1);
@@ -357,33 +389,20 @@ impl Wire for Message {
             | Self::CeremonyJoin(_)
             | Self::CeremonyFail(..)
             | Self::Dkg { .. }
+            | Self::CeremonyEvidence(..)
             | Self::VaultStored { .. } => self.write_ceremony(w),
             Self::Propose(_) | Self::Verdict { .. } | Self::Round { .. } | Self::Abort { .. } => {
                 self.write_signing(w);
             }
-            Self::ChallengeAsk { vault } => {
-                w.u8(17);
-                w.fixed(&vault.0);
-            }
-            Self::ChallengeTell { vault, challenge } => {
-                w.u8(18);
-                w.fixed(&vault.0);
-                w.fixed(challenge);
-            }
-            Self::Proof { vault, bytes } => {
-                w.u8(19);
-                w.fixed(&vault.0);
-                w.bytes(bytes);
-            }
-            Self::ProofValid { vault } => {
-                w.u8(20);
-                w.fixed(&vault.0);
-            }
+            Self::ChallengeAsk { .. }
+            | Self::ChallengeTell { .. }
+            | Self::Proof { .. }
+            | Self::ProofValid { .. } => self.write_proof(w),
         }
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0503, 1)?;
+        r.header(tags::PEER_MESSAGE, 2)?;
         let tag = r.u8()?;
         match tag {
             1 => r.option(JournalHead::read).map(Self::HistoryAsk),
@@ -406,7 +425,7 @@ impl Wire for Message {
                 heard: r.flag("heard")?,
             }),
             7 => Ok(Self::PairStopped { epoch: PairEpoch(r.u32()?) }),
-            8..=12 => read_ceremony(tag, r),
+            8..=12 | 22 => read_ceremony(tag, r),
             13..=16 => read_signing(tag, r),
             17 => Ok(Self::ChallengeAsk { vault: VaultId(r.fixed()?) }),
             18 => Ok(Self::ChallengeTell { vault: VaultId(r.fixed()?), challenge: r.fixed()? }),
@@ -427,6 +446,10 @@ fn read_ceremony(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
             round: r.u8()?,
             bytes: r.bytes(limits::MESSAGE_BYTES_MAX)?,
         }),
+        22 => Ok(Message::CeremonyEvidence(
+            CeremonyId(r.fixed()?),
+            r.bytes(limits::MESSAGE_BYTES_MAX)?,
+        )),
         _ => Ok(Message::VaultStored {
             ceremony: CeremonyId(r.fixed()?),
             vault: VaultId(r.fixed()?),

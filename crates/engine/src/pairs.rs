@@ -4,6 +4,7 @@
 //! earlier check of that pair passed. The first failure is durable before anything else leaves, nothing more goes to that
 //! pair, its state is destroyed, and only the operator's decision (`outlast node resume-pair`) makes fresh state.
 
+use crate::budgets::Costly;
 use crate::engine::{Engine, pair_key};
 use crate::event::Effect;
 use crate::job::{Job, JobOutput};
@@ -22,6 +23,9 @@ use threshold::pair::{PairGate, PairSetup, PairState, PairStep};
 
 /// Steps of making pair state; a later one is garbage.
 const STEPS_MAX: u8 = 4;
+/// A peer's version may be ahead of ours by this: versions must never run out, since what tells an answer of an old state
+/// from one of the new is its version.
+const EPOCH_STEP_MAX: u32 = 1_024;
 /// Fresh pair state is not begun more often than this with one peer, milliseconds.
 const SETUP_INTERVAL_MS: u64 = 1_000;
 /// A setup that is not done by then is begun anew, milliseconds.
@@ -137,6 +141,13 @@ impl Pair {
     }
 }
 
+/// What both ends' steps are bound to, whichever computes it.
+fn pair_context(epoch: PairEpoch, a: (NodeId, [u8; 32]), b: (NodeId, [u8; 32])) -> [u8; 32] {
+    let (low, high) = if a.0 < b.0 { (a, b) } else { (b, a) };
+    let parts: [&[u8]; 5] = [&low.0.0, &high.0.0, &epoch.0.to_be_bytes(), &low.1, &high.1];
+    hash::tagged("outlast/pair-context/v1", &parts)
+}
+
 impl Engine {
     /// A checked link is up: tell what we hold, or offer to make it.
     pub(crate) fn greet_pair(&mut self, peer: NodeId, entropy: &mut dyn Entropy) {
@@ -229,6 +240,24 @@ impl Engine {
         nonce: [u8; 32],
         entropy: &mut dyn Entropy,
     ) {
+        let last = self.state.peers.get(&peer).map_or(PairEpoch(0), |p| p.pair.last());
+        if epoch.0 > last.0.saturating_add(EPOCH_STEP_MAX) {
+            let text =
+                format!("{} offers version {} after {}", self.name_of(peer), epoch.0, last.0);
+            return self.warn("pair_version", text);
+        }
+        // Whatever begins a setup at the peer's wish has a budget.
+        let begins = match self.pairs.get(&peer) {
+            Some(Pair::Ready { .. } | Pair::Absent { setup: None, .. }) => true,
+            Some(Pair::Absent { setup: Some(own), .. }) => {
+                own.epoch < epoch
+                    || own.epoch == epoch && own.agreed.is_some_and(|known| known != nonce)
+            }
+            Some(Pair::Stopped) | None => false,
+        };
+        if begins && !self.within_budget(peer, Costly::Setup) {
+            return;
+        }
         match self.pairs.get(&peer) {
             // Our own operator has not decided: no fresh state, whatever the peer wants.
             Some(Pair::Stopped) | None => {
@@ -266,11 +295,10 @@ impl Engine {
         }
         own.agreed = Some(nonce);
         own.busy = true;
-        let (low, high) = if self.me < peer { (own.nonce, nonce) } else { (nonce, own.nonce) };
-        let context = hash::tagged(
-            "outlast/pair-context/v1",
-            &[&self.me.min(peer).0, &self.me.max(peer).0, &epoch.0.to_be_bytes(), &low, &high],
-        );
+        let answer = Message::PairOffer { epoch, nonce: own.nonce };
+        let context = pair_context(epoch, (self.me, own.nonce), (peer, nonce));
+        // Once more: the peer dropped our offer if it held us then, and would wait for the next one, of another nonce.
+        self.send(peer, &answer);
         let job = Job::PairStart { me: self.me, peer, epoch, context };
         self.compute(job, Purpose::Pair { peer, epoch });
     }
@@ -337,7 +365,9 @@ impl Engine {
                 let text = format!("pair state with {} was not made: {error}", self.name_of(peer));
                 self.warn("pair_setup_failed", text);
             }
-            JobOutput::Sign(_) | JobOutput::Dkg(_) | JobOutput::Lost => self.drop_setup(peer),
+            JobOutput::Sign(_) | JobOutput::Dkg(_) | JobOutput::Judged(..) | JobOutput::Lost => {
+                self.drop_setup(peer);
+            }
         }
     }
 
@@ -367,7 +397,7 @@ impl Engine {
         if own == (mesh, epoch) {
             return self.confirm_pair(peer, heard);
         }
-        if self.is_judging(peer) {
+        if self.is_judging(peer) || !self.within_budget(peer, Costly::Setup) {
             return;
         }
         // A crash between the two ends' writes: neither state is of use, and nobody is to blame.
@@ -408,7 +438,7 @@ impl Engine {
     fn handle_pair_stopped(&mut self, peer: NodeId, epoch: PairEpoch) {
         let used =
             matches!(self.pairs.get(&peer), Some(Pair::Ready { epoch: own, .. }) if *own == epoch);
-        if used && !self.is_judging(peer) {
+        if used && !self.is_judging(peer) && self.within_budget(peer, Costly::Setup) {
             let text = format!("{} stopped the pair with this node", self.name_of(peer));
             self.warn("pair_stopped_by_peer", text);
             self.forget_pair(peer);

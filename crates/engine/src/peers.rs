@@ -4,17 +4,19 @@
 //! A peer's last seen journal length and head are remembered durably; at each link it must show that its journal
 //! still contains that head. A restored image, an old copy or a fork cannot.
 
+use crate::budgets::Costly;
 use crate::engine::Engine;
 use crate::event::Effect;
 use crate::hello::{Hello, JournalHead, PROTOCOL};
 use crate::journal::{Entry, bounded};
 use crate::message::Message;
+use crate::pairs::Pair;
+use crate::problem::{Class, Problem, refuse};
 use model::entropy::Entropy;
 use model::ids::NodeId;
 use model::time::Timestamp;
 use model::wire::{Wire, WireError};
 use std::collections::BTreeSet;
-use threshold::shares::VaultPublic;
 
 /// One live link.
 #[derive(Debug)]
@@ -53,7 +55,8 @@ impl Engine {
                 return self.warn("protocol_mismatch", text);
             }
             Err(error) => {
-                return self.warn("malformed_hello", format!("{}: {error}", self.name_of(peer)));
+                self.warn("malformed_hello", format!("{}: {error}", self.name_of(peer)));
+                return self.push(Effect::Disconnect { peer });
             }
         }
         // A new run of the peer: whatever was in flight with the old one is gone.
@@ -80,7 +83,9 @@ impl Engine {
     fn remember_journal(&mut self, peer: NodeId, link: &Link) {
         let seen = self.state.peers.get(&peer).and_then(|p| p.seen);
         let Some(journal) = link.journal.filter(|_| link.checked) else { return };
-        if seen.is_none_or(|seen| seen.length < journal.length) {
+        let grew = seen.is_none_or(|seen| seen.length < journal.length);
+        // A link that goes up and down in a loop is written down now and then.
+        if grew && (seen.is_none() || self.within_budget(peer, Costly::Journal)) {
             self.commit(Entry::PeerSeen(peer, journal));
         }
     }
@@ -91,7 +96,7 @@ impl Engine {
         link.garbage = link.garbage.saturating_add(1);
         let many = link.garbage > GARBAGE_MAX;
         let name = self.name_of(peer);
-        self.warn("malformed_message", format!("{name} sent what does not read: {error}"));
+        self.warn_of(peer, "malformed_message", format!("{name} sent what does not read: {error}"));
         if many {
             self.push(Effect::Disconnect { peer });
         }
@@ -127,10 +132,13 @@ impl Engine {
     pub(crate) fn handle_journal(&mut self, peer: NodeId, journal: JournalHead) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let before = link.journal.map_or(0, |known| known.length);
-        if !link.checked || journal.length <= before || !journal.is_of(peer) {
+        let news = link.checked && journal.length > before;
+        if !news || !self.within_budget(peer, Costly::Journal) || !journal.is_of(peer) {
             return;
         }
-        link.journal = Some(journal);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.journal = Some(journal);
+        }
         // Also while the link lives: an observer that crashes must not forget how far the peer had come.
         let seen = self.state.peers.get(&peer).and_then(|p| p.seen).map_or(0, |seen| seen.length);
         if journal.length >= seen.saturating_add(SEEN_STRIDE) {
@@ -155,27 +163,40 @@ impl Engine {
     }
 
     fn journal_head(&self) -> JournalHead {
-        JournalHead::sign(&self.key, self.length(), self.head())
+        JournalHead::sign(&self.key, self.state.life, self.length(), self.head())
     }
 
     pub(crate) fn handle_history_ask(&mut self, peer: NodeId, seen: Option<JournalHead>) {
         let length = seen.map_or(0, |seen| seen.length);
         let head = self.head_at(length);
-        // Our own signed word that our journal had come further, or another way: this disk went back.
-        if let Some(seen) = seen
-            && seen.is_of(self.me)
-            && head != Some(seen.head)
-            && !core::mem::replace(&mut self.went_back, true)
-        {
-            let text = format!(
-                "this node's journal went back: {} shows its signed head at record {length}; nothing \
-                 is signed here until the disk is brought up or the node is made anew",
-                self.name_of(peer)
-            );
-            self.warn("went_back", text);
+        if let Some(seen) = seen {
+            self.check_own_head(peer, seen);
         }
         let now = self.journal_head();
         self.send(peer, &Message::HistoryTell { length, head, now });
+    }
+
+    /// Our own signed word that our journal had come further, or another way: this disk went back. A head of an earlier
+    /// life tells nothing new: that the disk went back since then was accepted, and a traitor shows it again at will.
+    fn check_own_head(&mut self, peer: NodeId, seen: JournalHead) {
+        let life = self.state.life;
+        let same = seen.life == life && self.head_at(seen.length) == Some(seen.head);
+        if seen.life < life || same || !seen.is_of(self.me) {
+            return;
+        }
+        self.accepted_by.remove(&peer);
+        if self.state.went_back.is_some_and(|known| known >= seen.life) {
+            return;
+        }
+        self.commit(Entry::WentBack(seen.life));
+        let text = format!(
+            "this node's journal went back: {} shows its signed head at record {} of life {}; nothing is \
+             signed here until every peer accepts it, or this node's operator does",
+            self.name_of(peer),
+            seen.length,
+            seen.life
+        );
+        self.warn("went_back", text);
     }
 
     pub(crate) fn handle_history_tell(
@@ -229,16 +250,38 @@ impl Engine {
 
     pub(crate) fn handle_held(&mut self, peer: NodeId, reason: String) {
         let text = format!("{} holds this node: {reason}", self.name_of(peer));
+        self.accepted_by.remove(&peer);
         self.held_by.insert(peer, reason);
-        self.warn("held_by_peer", text);
+        self.warn_of(peer, "held_by_peer", text);
     }
 
-    /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over. When the last
-    /// one released it, the operators have decided about its disk, and it signs again.
+    /// A peer speaks of pairs only with a node that it accepts: whatever it held this node for is over. Once every peer
+    /// has accepted it, the operators have decided about its disk, and it signs again. Every one, or a traitor could hold
+    /// and release it alone, and an honest peer's word would be taken for an old one.
     pub(crate) fn note_accepted_by(&mut self, peer: NodeId) {
-        if self.held_by.remove(&peer).is_some() && self.held_by.is_empty() {
-            self.went_back = false;
+        self.held_by.remove(&peer);
+        self.accepted_by.insert(peer);
+        if self.state.peers.keys().all(|peer| self.accepted_by.contains(peer)) {
+            self.accept_rollback();
         }
+    }
+
+    /// This node's journal went back, and that is accepted: a new life, above every one that it signed a head of.
+    fn accept_rollback(&mut self) {
+        if let Some(shown) = self.state.went_back {
+            let life = self.state.life.max(shown).saturating_add(1);
+            self.commit(Entry::RollbackAccepted(life));
+        }
+    }
+
+    /// The operator of this very node accepts that its journal went back: also where a peer is lost for good, or hostile.
+    pub(crate) fn release_self(&mut self) -> Result<(), Problem> {
+        if self.state.went_back.is_none() {
+            let text = "this node's journal did not go back";
+            return Err(refuse(Class::Conflict, "peer_not_held", text));
+        }
+        self.accept_rollback();
+        Ok(())
     }
 
     pub(crate) fn handle_clone_seen(&mut self, peer: NodeId) {
@@ -246,7 +289,7 @@ impl Engine {
             "a second live instance of {} tried to connect and was turned away",
             self.name_of(peer)
         );
-        self.warn("clone_seen", text);
+        self.warn_of(peer, "clone_seen", text);
     }
 
     pub(crate) fn handle_turned_away(&mut self, peer: NodeId) {
@@ -255,6 +298,24 @@ impl Engine {
         if self.held_by.insert(peer, reason).is_none() {
             self.warn("turned_away", text);
         }
+    }
+
+    /// After a pause or a restored image no pair state is used again: another copy of this node may have used it.
+    pub(crate) fn handle_resumed(&mut self, reason: &str) {
+        let reason = bounded(reason);
+        self.commit(Entry::Resumed(reason.clone()));
+        let ready: Vec<NodeId> = self
+            .pairs
+            .iter()
+            .filter(|(_, pair)| matches!(pair, Pair::Ready { .. }))
+            .map(|(peer, _)| *peer)
+            .collect();
+        // A stopped pair stays stopped: that is its operator's decision.
+        for peer in ready {
+            self.forget_pair(peer);
+        }
+        let text = format!("{reason}: a new run began; nonces, sessions and pair state are gone");
+        self.warn("resumed", text);
     }
 
     /// The operator accepts a held peer again, with fresh pair state.
@@ -278,8 +339,11 @@ impl Engine {
         peers.chain([self.me]).collect()
     }
 
-    /// True when a signing set of the vault can be reached now.
-    pub(crate) fn is_reachable(&self, public: &VaultPublic) -> bool {
-        public.quorum_from(&self.present()).is_some()
+    /// Vaults of which a signing set can be reached now. A peer that holds this node signs nothing with it; that is no more
+    /// than its absence, so its word alone does not make this node unready.
+    pub(crate) fn reachable_vaults(&self) -> usize {
+        let mut willing = self.present();
+        willing.retain(|peer| !self.held_by.contains_key(peer));
+        self.vaults.values().filter(|k| k.public.quorum_from(&willing).is_some()).count()
     }
 }

@@ -33,11 +33,13 @@ pub struct Problem {
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
+    /// When the same question may fare better, milliseconds from now.
+    pub retry_ms: Option<u64>,
 }
 
 /// Makes a refusal.
 pub fn refuse(class: Class, code: &'static str, message: impl Into<String>) -> Problem {
-    Problem { class, code, message: message.into(), hint: None }
+    Problem { class, code, message: message.into(), hint: None, retry_ms: None }
 }
 
 impl Problem {
@@ -46,6 +48,13 @@ impl Problem {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds when to try again, in its hint too.
+    #[must_use]
+    pub fn retry_after_ms(self, ms: u64) -> Self {
+        let secs = ms.div_ceil(1_000).max(1);
+        Self { retry_ms: Some(ms), ..self.hint(format!("try again in {secs} s")) }
     }
 
     /// JSON form.

@@ -9,6 +9,7 @@ use crate::event::Effect;
 use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
 use crate::problem::{Class, Problem, refuse};
+use crate::sending::Sending;
 use crate::state::ClientState;
 use model::api;
 use model::card::NodeCard;
@@ -38,10 +39,18 @@ impl Engine {
     ) {
         let result = match command {
             Command::Submit { vault, new } => self.submit(id, caller, vault, &new, entropy),
+            Command::Keyed { vault, key, call, wait_ms } => {
+                self.keyed(id, caller, vault, &key, &call, wait_ms)
+            }
             Command::SpeedUp(request, how) => {
                 self.replace(id, caller, request, &how, false, entropy)
             }
             Command::Cancel(request, how) => self.replace(id, caller, request, &how, true, entropy),
+            Command::Known => self.client_of(caller).map(|_| Some(Reply::Done)),
+            Command::VaultCeremony(vault) => self.vault_record(id, caller, vault).map(|()| None),
+            Command::Evidence(ceremony) if caller == Caller::Operator => {
+                self.evidence(id, ceremony).map(|()| None)
+            }
             Command::Vaults
             | Command::Vault(_)
             | Command::Address { .. }
@@ -77,6 +86,7 @@ impl Engine {
                 }
                 self.resume_pair(peer);
             }
+            Command::ReleasePeer(own) if own == self.me => self.release_self()?,
             Command::ReleasePeer(peer) => {
                 let held = self.state.peers.get(&peer).is_some_and(|p| p.held.is_some());
                 if !held {
@@ -97,6 +107,10 @@ impl Engine {
             Command::Ceremonies => return Ok(Reply::Ceremonies(self.ceremony_views())),
             Command::NewClient { new, token_hash } => return self.new_client(&new, token_hash),
             Command::RemoveClient(client) => {
+                if !self.state.clients.values().any(|known| known.client == client) {
+                    let text = "no such service key";
+                    return Err(refuse(Class::NotFound, "unknown_client", text));
+                }
                 self.commit(Entry::ClientRemoved(client));
                 return Ok(Reply::Done);
             }
@@ -173,22 +187,18 @@ impl Engine {
         entropy: &mut dyn Entropy,
     ) -> Result<Option<Reply>, Problem> {
         self.may_use(caller, vault)?;
-        if self.is_full() {
-            return Err(refuse(Class::Overloaded, "overloaded", "too many open requests"));
-        }
         let request = self.read_request(caller, vault, new)?;
         if let Some(known) = self.known_request(&request)? {
             return self.answer_or_wait(command, known, new.wait_ms);
         }
+        self.check_clock()?;
+        self.check_room()?;
+        self.check_share(&request)?;
         let draft = match (&request.ask, &new.fill) {
             (Ask::Raw { .. }, _) => Some(Draft::ready(Fill::Nothing)),
             (_, Some(view)) => Some(Draft::chosen(chains::parse_fill(new.network, view)?)),
             (_, None) => None,
         };
-        let own = self.sessions.values().filter(|s| s.proposal.coordinator == self.me).count();
-        if own >= limits::SESSIONS_OF_COORDINATOR_MAX {
-            return Err(refuse(Class::Overloaded, "overloaded", "too many sessions in flight"));
-        }
         let id = request.id();
         // What this node itself would refuse never becomes a request.
         if let Some(draft) = &draft {
@@ -196,16 +206,17 @@ impl Engine {
             let proposal = self.proposal(&request, fill, 1)?;
             self.decide(&proposal)?;
         }
-        self.commit(Entry::Requested(Box::new(request.clone())));
-        if new.broadcast {
-            self.broadcasts.insert(id);
+        // Before anything is written: a refusal changes nothing.
+        if draft.is_none() {
+            self.ask_chain(&request)?;
         }
-        match draft {
-            Some(draft) => {
-                self.drafts.insert(id, draft);
-                self.attempt(id, entropy);
-            }
-            None => self.ask_chain(&request)?,
+        self.commit(Entry::Requested(Box::new(request)));
+        if new.broadcast {
+            self.broadcasts.insert(id, Sending::after_signing(true));
+        }
+        if let Some(draft) = draft {
+            self.drafts.insert(id, draft);
+            self.attempt(id, entropy);
         }
         self.answer_or_wait(command, id, new.wait_ms)
     }
@@ -247,6 +258,11 @@ impl Engine {
             request.created_at = request.created_at.saturating_add_ms(1);
             request.expires_at = request.expires_at.saturating_add_ms(1);
         }
+        // A record that does not read back would end every later start of this node.
+        if Request::from_bytes(&request.to_bytes()).as_ref() != Ok(&request) {
+            let text = "ask: a field is too long or holds control characters";
+            return Err(refuse(Class::Refused, "invalid_field", text));
+        }
         Ok(request)
     }
 
@@ -269,6 +285,38 @@ impl Engine {
         Err(refuse(Class::Conflict, "idempotency_conflict", text).hint("use a fresh key"))
     }
 
+    /// The request that stands under `KEY/CALL`, if any: a caller whose question is completed anew each time asks for it
+    /// first. Another call under the same key is a conflict.
+    fn keyed(
+        &mut self,
+        command: CommandId,
+        caller: Caller,
+        vault: VaultId,
+        key: &str,
+        call: &str,
+        wait_ms: u64,
+    ) -> Result<Option<Reply>, Problem> {
+        self.may_use(caller, vault)?;
+        let client = self.client_of(caller)?.map_or(ClientId([0; 16]), |client| client.client);
+        let prefix = format!("{key}/");
+        let from = (vault, client, prefix.clone());
+        let Some(((of, by, found), id)) = self.state.idempotency.range(from..).next() else {
+            return Ok(Some(Reply::Requests(Vec::new())));
+        };
+        let Some(known) = found.strip_prefix(&prefix).filter(|_| *of == vault && *by == client)
+        else {
+            return Ok(Some(Reply::Requests(Vec::new())));
+        };
+        if known != call {
+            let text = format!("this idempotency key stands for request {}", id.short());
+            return Err(
+                refuse(Class::Conflict, "idempotency_conflict", text).hint("use a fresh key")
+            );
+        }
+        let id = *id;
+        self.answer_or_wait(command, id, wait_ms)
+    }
+
     /// Answers now when the request has ended or nobody wants to wait; else later.
     pub(crate) fn answer_or_wait(
         &mut self,
@@ -276,7 +324,8 @@ impl Engine {
         id: RequestId,
         wait_ms: u64,
     ) -> Result<Option<Reply>, Problem> {
-        let ended = self.state.requests.get(&id).is_some_and(|s| s.signed.is_some());
+        let signed = self.state.requests.get(&id).is_some_and(|s| s.signed.is_some());
+        let ended = signed && !self.is_being_sent(id);
         if ended || wait_ms == 0 || !self.is_moving(id) {
             return self.request_reply(id).map(Some);
         }
@@ -290,6 +339,9 @@ impl Engine {
         let asked = self.state.requests.get(&id).is_some_and(|s| {
             s.entered_here && s.decided.is_none() && s.refused.is_none() && s.signed.is_none()
         });
-        asked || self.retries.contains_key(&id) || self.sessions.values().any(|s| s.request == id)
+        asked
+            || self.is_being_sent(id)
+            || self.retries.contains_key(&id)
+            || self.sessions.values().any(|s| s.request == id)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::engine::Engine;
 use crate::job::{Job, JobOutput};
+use crate::journal::Entry;
 use crate::message::Message;
 use crate::pairs::{Answer, Pair};
 use crate::sessions::{Early, Item, Place, Purpose, Run, Tickets};
@@ -81,7 +82,7 @@ impl Engine {
         if bytes.len() > round_bytes_max(key) {
             let text =
                 format!("{} sent {} bytes in round {round}", self.name_of(peer), bytes.len());
-            return self.warn("over_long_message", text);
+            return self.warn_of(peer, "over_long_message", text);
         }
         let Some(item) = self.item_mut(session, index) else { return };
         // A peer can be one round ahead, not more.
@@ -89,12 +90,12 @@ impl Engine {
         let open = round >= item.round.max(1) && round <= rounds_of(key).min(ahead);
         if !open || matches!(item.run, Run::Done(_)) {
             let text = format!("{} sent round {round}", self.name_of(peer));
-            return self.warn("wrong_round", text);
+            return self.warn_of(peer, "wrong_round", text);
         }
         // The first message of a round counts; a second one never replaces it.
         if item.inbox.contains_key(&(round, seat)) {
             let text = format!("{} sent round {round} twice", self.name_of(peer));
-            return self.warn("duplicate_message", text);
+            return self.warn_of(peer, "duplicate_message", text);
         }
         item.inbox.insert((round, seat), bytes);
         self.advance_item(session, index);
@@ -209,6 +210,7 @@ impl Engine {
                 self.handle_item_computed(session, item, tickets, result);
             }
             Some(Purpose::Ceremony(id)) => self.handle_ceremony_computed(id, output),
+            Some(Purpose::Evidence(id, peer)) => self.handle_judged(id, peer, output),
             Some(Purpose::Pair { peer, epoch }) => self.handle_pair_computed(peer, epoch, output),
             None => {}
         }
@@ -253,10 +255,14 @@ impl Engine {
         }
         self.settle_tickets(session, tickets, BTreeMap::new());
         if let sign::SignError::Misbehaved { culprit: Some(seat), .. } = error
-            && let Some(node) = self.sessions.get(&session).and_then(|s| s.members.get(seat))
+            && let Some(node) =
+                self.sessions.get(&session).and_then(|s| s.members.get(seat)).copied()
         {
-            let text = format!("{} broke the protocol: {text}", self.name_of(*node));
+            let text = format!("{} broke the protocol: {text}", self.name_of(node));
+            self.suspect([node]);
             self.warn("misbehaved", text);
+        } else {
+            self.suspect_all(session);
         }
         if let sign::SignError::Bug(what) = error {
             self.warn("bug", (*what).to_owned());
@@ -279,12 +285,17 @@ impl Engine {
         let members = state.members.clone();
         let Some(item) = state.items.get_mut(usize::from(index)) else { return };
         let out_of_our_hands = running.may_be_finished_by_others();
+        let package = running.package_hash();
         item.round = running.round();
         item.run = Run::Waiting(running);
         let round = item.round;
         if out_of_our_hands {
             // From the first last-round message on, the request stays spent whatever becomes of the session.
             self.state.mark_spent(&request, &session);
+        }
+        if let Some(package) = package {
+            // K2: which list this nonce answered is durable before the share leaves; effects wait for this commit.
+            self.commit(Entry::Answered { request, session, item: index, package });
         }
         let mut frames: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
         for message in outgoing {

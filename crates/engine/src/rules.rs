@@ -10,7 +10,7 @@ use crate::problem::{Class, Problem, refuse};
 use chains::Plan;
 use model::card::{SigningUse, verify_node_signature};
 use model::intent::{Network, Operation};
-use model::keys::Purpose;
+use model::keys::{Purpose, VaultKeys};
 use model::limits;
 use model::request::Request;
 use model::wire::Wire;
@@ -33,7 +33,8 @@ impl Engine {
     /// This node's verdict. A refusal changes nothing.
     pub(crate) fn decide(&self, proposal: &Proposal) -> Result<Decided, Problem> {
         let request = &proposal.request;
-        if self.went_back {
+        self.check_clock()?;
+        if self.state.went_back.is_some() {
             let text = "this node's journal went back; it may have forgotten what it signed";
             return Err(refuse(Class::Unavailable, "went_back", text)
                 .hint("see docs/operating/incident.md: a node restored from an older disk"));
@@ -52,6 +53,7 @@ impl Engine {
             return Err(refuse(Class::Refused, "too_many_signatures", text));
         }
         self.check_rivals(proposal, &plan)?;
+        self.check_replacement(proposal, keys)?;
         let rule = check_operations(keeping.public.purpose, &plan)?;
         Ok(Decided { plan, rule })
     }
@@ -81,17 +83,24 @@ impl Engine {
                 let text = format!("attempt {}, at most {ATTEMPT_MAX}", proposal.attempt);
                 Err(refuse(Class::Refused, "invalid_attempt", text))
             }
-            None if self.is_full() => {
-                Err(refuse(Class::Overloaded, "overloaded", "too many open requests"))
+            // As of a node that is full: it passes, and the coordinator tries again.
+            None => {
+                let full = |problem: Problem| Problem { code: "overloaded", ..problem };
+                self.check_room().and_then(|()| self.check_vault_share(request)).map_err(full)
             }
             _ => Ok(()),
         }
     }
 
-    /// Too many requests are open, or remembered until they can be forgotten.
-    pub(crate) fn is_full(&self) -> bool {
-        self.state.open.len() >= limits::REQUESTS_OPEN_MAX
-            || self.state.requests.len() >= limits::REQUESTS_KEPT_MAX
+    /// Refuses when too many requests are open, or remembered until they can be forgotten.
+    pub(crate) fn check_room(&self) -> Result<(), Problem> {
+        let full = self.state.open.len() >= limits::REQUESTS_OPEN_MAX
+            || self.state.requests.len() >= limits::REQUESTS_KEPT_MAX;
+        if full {
+            let text = "the node has too many open requests";
+            return Err(refuse(Class::Overloaded, "overloaded", text).retry_after_ms(10_000));
+        }
+        Ok(())
     }
 
     fn check_times(&self, request: &Request) -> Result<(), Problem> {
@@ -146,6 +155,19 @@ impl Engine {
             return Err(refuse(Class::Conflict, "spent_otherwise", text));
         }
         Ok(())
+    }
+
+    /// Bytes that take the place of others that may be out pay what the chain asks for; else they would only take the
+    /// place of the earlier ones here.
+    fn check_replacement(&self, proposal: &Proposal, keys: &VaultKeys) -> Result<(), Problem> {
+        let state = self.state.requests.get(&proposal.request.id());
+        let last = state.and_then(|s| s.decided.as_ref()).filter(|d| d.spent).map(|d| &d.fill);
+        match last {
+            Some(last) if *last != proposal.fill => {
+                Ok(chains::check_replacement(keys, &proposal.request, last, &proposal.fill)?)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use model::keys::KeyKind;
 use model::limits;
 use model::signing::{SignItem, Signature};
 use model::time::Timestamp;
+use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use threshold::pair::{PairState, Ticket};
@@ -28,6 +29,8 @@ use threshold::sign;
 const REFUSALS_PER_PERIOD_MAX: u32 = 120;
 /// That period, milliseconds.
 const REFUSALS_PERIOD_MS: u64 = 60_000;
+/// Refusals that honest signers give in a race, and that say nothing about them.
+const PASSING: [&str; 3] = ["in_use", "in_flight", "replayed"];
 /// Early messages are forgotten after this, milliseconds.
 const EARLY_MS_MAX: u64 = 5_000;
 
@@ -47,6 +50,8 @@ pub(crate) enum Purpose {
     Item { session: SessionId, item: u16, tickets: Tickets },
     /// A round of key generation.
     Ceremony(CeremonyId),
+    /// A record of a breach in a ceremony, from a peer.
+    Evidence(CeremonyId, NodeId),
     /// A step of pair state.
     Pair { peer: NodeId, epoch: PairEpoch },
 }
@@ -54,6 +59,8 @@ pub(crate) enum Purpose {
 /// One session in memory; nothing of it survives a restart.
 pub(crate) struct Session {
     pub proposal: Proposal,
+    /// Bytes of the proposal, which its decision holds in the journal.
+    pub bytes: usize,
     pub request: RequestId,
     pub plan: Arc<Plan>,
     /// The signers.
@@ -118,6 +125,7 @@ impl Engine {
             since: self.now,
             verdicts: BTreeMap::new(),
             request,
+            bytes: proposal.to_bytes().len(),
             plan: decided.plan,
             proposal,
         };
@@ -209,6 +217,7 @@ impl Engine {
                     .is_some_and(|s| s.members.values().any(|node| *node == peer));
                 if member {
                     let text = format!("{} gave up: {reason}", self.name_of(peer));
+                    self.suspect_all(session);
                     self.fail_session(session, &text);
                 }
                 self.early.remove(&(session, peer));
@@ -221,18 +230,27 @@ impl Engine {
         let (session, request) = (proposal.session(), proposal.request.id());
         if self.is_known(session, request) {
             let text = format!("{} proposed session {} twice", self.name_of(peer), session.short());
-            return self.warn("duplicate_message", text);
+            return self.warn_of(peer, "duplicate_message", text);
         }
         self.drop_superseded(peer, request, proposal.attempt);
-        let by_peer = self.sessions.values().filter(|s| s.proposal.coordinator == peer).count();
+        let vault = proposal.request.vault;
+        let of_vault =
+            |s: &&Session| s.proposal.coordinator == peer && s.proposal.request.vault == vault;
+        let of_vault = self.sessions.values().filter(of_vault).count();
         // Only the node that took a request proposes it: nobody else chooses its nonce or fee, or cancels it.
         let result = if proposal.coordinator != peer || proposal.request.entry != peer {
             let text = "the proposer is not the node that took the request";
             Err(refuse(Class::Refused, "invalid_coordinator", text))
-        } else if by_peer >= limits::SESSIONS_OF_COORDINATOR_MAX {
-            Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this peer"))
+        } else if !self.has_room(peer) {
+            Err(refuse(
+                Class::Overloaded,
+                "overloaded",
+                "too many sessions or signatures of this peer",
+            ))
+        } else if of_vault >= limits::REQUESTS_UNDER_WAY_MAX {
+            Err(refuse(Class::Overloaded, "overloaded", "too many sessions of this vault"))
         } else {
-            self.open_session(proposal)
+            self.check_unsigned(peer).and_then(|()| self.open_session(proposal)).map(drop)
         };
         let refusal = result.err().map(|p| (bounded(p.code), bounded(&p.message)));
         if let Some((code, reason)) = &refusal {
@@ -299,13 +317,33 @@ impl Engine {
         self.note_verdict(request, peer, refusal.clone());
         if let Some((code, reason)) = refusal {
             let text = format!("{} refused: {reason}", self.name_of(peer));
-            if code == "already_used" || (code == "in_use" && self.is_often_refused(request)) {
+            let others = self.others_suffice(request);
+            let taken = code == "already_used" || code == "in_use";
+            if !PASSING.contains(&code.as_str()) {
+                self.suspect([peer]);
+            }
+            // One peer's word does not make a gap in the nonces where others can be asked.
+            if !others && taken && (code == "already_used" || self.is_often_refused(request)) {
                 let spends = self.sessions.get(&session).map(|s| s.plan.spends.clone());
-                self.avoid_spends(spends.into_iter().flatten().map(|spend| spend.0).collect());
+                let all = || spends.iter().flatten().map(|spend| spend.0.clone());
+                // The refusal names the one that is taken; where it does not, each may be.
+                let named: Vec<String> = all().filter(|spend| reason.contains(spend)).collect();
+                self.avoid_spends(if named.is_empty() { all().collect() } else { named });
             }
             self.drop_session(session, &text, true);
+            if others && self.may_try_again(request) {
+                return self.try_others(request, &text);
+            }
             self.after_refusal(request, &code, text, entropy);
         }
+    }
+
+    /// A session of this node failed and nobody can say by whom: every other signer is left out for a while.
+    pub(crate) fn suspect_all(&mut self, session: SessionId) {
+        let own = self.sessions.get(&session).filter(|s| s.proposal.coordinator == self.me);
+        let members: Vec<NodeId> =
+            own.into_iter().flat_map(|s| s.members.values()).copied().collect();
+        self.suspect(members);
     }
 
     pub(crate) fn finish_when_all_signed(&mut self, session: SessionId) {
@@ -338,6 +376,7 @@ impl Engine {
             .get(&state.request)
             .and_then(|r| r.decided.as_ref())
             .is_some_and(|d| d.session == session && d.spent);
+        self.note_unsigned(state.proposal.coordinator, state.bytes);
         let reason = bounded(reason);
         self.commit(if spent {
             Entry::Aborted(state.request, session, reason.clone())
@@ -361,7 +400,7 @@ impl Engine {
         }
         self.drop_session(session, reason, true);
         if mine {
-            self.after_failure(request, reason.to_owned());
+            self.after_failure(request, "not_signed", reason.to_owned());
         }
     }
 
@@ -373,6 +412,9 @@ impl Engine {
             .map(|(id, _)| *id)
             .collect();
         let text = format!("{}: {reason}", self.name_of(peer));
+        if !affected.is_empty() {
+            self.suspect([peer]);
+        }
         for session in affected {
             self.fail_session(session, &text);
         }

@@ -3,19 +3,27 @@
 use crate::hello::JournalHead;
 use crate::journal::Entry;
 use crate::message::CeremonyPlan;
+use crate::quota::Tally;
 use model::card::NodeCard;
 use model::ids::{CeremonyId, ClientId, NodeId, PairEpoch, RequestId, SessionId, VaultId};
 use model::request::{Fill, Request};
 use model::signing::Signature;
 use model::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long after its expiry a request is remembered, so that nothing it used up comes free too early (1 h).
 pub(crate) const REQUEST_MARGIN_MS: u64 = 60 * 60 * 1000;
 
+/// Ceremonies whose evidence is kept at most; the oldest makes room.
+pub(crate) const EVIDENCE_KEPT_MAX: usize = 64;
+
 /// Public state.
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// This journal's life: counts the times it went back and the operators accepted it.
+    pub life: u32,
+    /// It went back and nobody accepted that yet: the latest life that this node's own signed heads were of.
+    pub went_back: Option<u32>,
     /// Trusted peers.
     pub peers: BTreeMap<NodeId, PeerState>,
     /// Vaults with a stored share.
@@ -30,10 +38,28 @@ pub(crate) struct State {
     pub spends: BTreeMap<String, RequestId>,
     /// Ceremonies that this node said yes to, ever: one is never run twice.
     pub joined: BTreeSet<CeremonyId>,
+    /// Hash of the ceremony's record by vault.
+    pub recorded: BTreeMap<VaultId, [u8; 32]>,
+    /// Evidence that is kept, oldest first.
+    pub broken: VecDeque<Broken>,
     /// Requests that are neither signed nor refused.
     pub open: BTreeSet<RequestId>,
+    /// The open ones by vault and client, and all that are remembered.
+    pub open_tally: Tally,
+    pub kept_tally: Tally,
     /// Service keys by token hash.
     pub clients: BTreeMap<[u8; 32], ClientState>,
+}
+
+/// Evidence against a member of a ceremony.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// The ceremony.
+    pub ceremony: CeremonyId,
+    /// Who broke the protocol.
+    pub culprit: NodeId,
+    /// SHA-256 of the record.
+    pub hash: [u8; 32],
 }
 
 /// One trusted peer.
@@ -155,6 +181,11 @@ impl State {
                 p.seen = None;
                 p.pair = PairRecord::Absent { last: p.pair.last() };
             }),
+            Entry::WentBack(life) => self.went_back = self.went_back.max(Some(*life)),
+            Entry::RollbackAccepted(life) => {
+                self.life = *life;
+                self.went_back = None;
+            }
             Entry::PairMade(peer, epoch, mesh) => self.with_peer(peer, |p| {
                 p.pair = PairRecord::Ready { epoch: *epoch, mesh: *mesh };
             }),
@@ -176,6 +207,17 @@ impl State {
                     state.active = true;
                 }
             }
+            Entry::CeremonyRecorded(_, vault, hash) => {
+                self.recorded.insert(*vault, *hash);
+            }
+            Entry::CeremonyBroken { ceremony, culprit, hash, .. } => {
+                let (ceremony, culprit, hash) = (*ceremony, *culprit, *hash);
+                self.broken.push_back(Broken { ceremony, culprit, hash });
+                while self.broken.len() > EVIDENCE_KEPT_MAX {
+                    self.broken.pop_front();
+                }
+            }
+            Entry::Resumed(_) => {}
             Entry::Requested(_)
             | Entry::Decided { .. }
             | Entry::Refused { .. }
@@ -187,6 +229,8 @@ impl State {
                 let state = ClientState { client: *client, vaults };
                 self.clients.insert(*token_hash, state);
             }
+            // The share may have left: the others can finish.
+            Entry::Answered { request, session, .. } => self.mark_spent(request, session),
             Entry::ClientRemoved(client) => self.clients.retain(|_, c| c.client != *client),
         }
     }
@@ -195,10 +239,17 @@ impl State {
         match entry {
             Entry::Requested(request) => {
                 self.remember(request).entered_here = true;
+                // Only what came from a client of this node: a peer chooses no answer for it. A key that is used again after
+                // its first request was forgotten stands for the later one, also when the journal is folded anew.
+                if !request.idempotency_key.is_empty() {
+                    let key = (request.vault, request.client, request.idempotency_key.clone());
+                    self.idempotency.insert(key, request.id());
+                }
             }
             Entry::Decided { proposal, spends, .. } => {
                 // A new attempt: what an earlier one was refused for is past.
                 let (session, request) = (proposal.session(), proposal.request.id());
+                self.reopen(&proposal.request);
                 let state = self.remember(&proposal.request);
                 state.attempt = state.attempt.max(proposal.attempt);
                 // An earlier attempt that may be out keeps counting: a later refusal must not free what it used up.
@@ -218,10 +269,12 @@ impl State {
                     self.spends.insert(spend.clone(), request);
                 }
             }
-            Entry::Refused { request, code, reason, .. } => {
-                if let Some(state) = self.requests.get_mut(request) {
+            Entry::Refused { request, session, code, reason } => {
+                // What a peer proposed and this node refused says nothing of a request that this node took itself.
+                let own = |state: &&mut RequestState| session.is_none() || !state.entered_here;
+                if let Some(state) = self.requests.get_mut(request).filter(own) {
                     state.refused = Some((code.clone(), reason.clone()));
-                    self.open.remove(request);
+                    self.close(request);
                 }
             }
             Entry::Released(request, session) => {
@@ -232,6 +285,7 @@ impl State {
                 for spend in held.map(|d| d.spends).unwrap_or_default() {
                     self.free(&spend, *request);
                 }
+                self.close_given_up(request);
             }
             Entry::Aborted(request, session, _) => self.mark_spent(request, session),
             Entry::Signed { request, session, signatures } => {
@@ -241,11 +295,43 @@ impl State {
                     let fill = decided.map_or(Fill::Nothing, |d| d.fill.clone());
                     state.took_ms = decided.map_or(0, |d| at.ms_since(d.at));
                     state.signed = Some((*session, fill, signatures.clone()));
+                    state.superseded = None;
                     state.refused = None;
-                    self.open.remove(request);
+                    self.close(request);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Evidence of a ceremony, if it is kept.
+    pub fn broken(&self, ceremony: CeremonyId) -> Option<&Broken> {
+        self.broken.iter().find(|broken| broken.ceremony == ceremony)
+    }
+
+    /// The request is no longer open.
+    fn close(&mut self, id: &RequestId) {
+        if self.open.remove(id)
+            && let Some(state) = self.requests.get(id)
+        {
+            self.open_tally.remove(&state.request);
+        }
+    }
+
+    /// Of what a peer took and gave up nothing is left to do here, until it is proposed anew.
+    fn close_given_up(&mut self, id: &RequestId) {
+        let over = |s: &RequestState| !s.entered_here && s.decided.is_none() && s.signed.is_none();
+        if self.requests.get(id).is_some_and(over) {
+            self.close(id);
+        }
+    }
+
+    /// A peer proposes anew what was given up: it is open again.
+    fn reopen(&mut self, request: &Request) {
+        let id = request.id();
+        let given_up = |s: &RequestState| !s.entered_here && s.signed.is_none();
+        if self.requests.get(&id).is_some_and(given_up) && self.open.insert(id) {
+            self.open_tally.add(request);
         }
     }
 
@@ -309,12 +395,10 @@ impl State {
     pub fn remember(&mut self, request: &Request) -> &mut RequestState {
         let id = request.id();
         self.expiries.insert((request.expires_at, id));
-        if !request.idempotency_key.is_empty() {
-            let key = (request.vault, request.client, request.idempotency_key.clone());
-            self.idempotency.entry(key).or_insert(id);
-        }
         if !self.requests.contains_key(&id) {
             self.open.insert(id);
+            self.open_tally.add(request);
+            self.kept_tally.add(request);
         }
         self.requests.entry(id).or_insert_with(|| RequestState {
             request: request.clone(),
@@ -338,11 +422,16 @@ impl State {
             }
             forgotten.push(id);
             self.expiries.pop_first();
-            self.open.remove(&id);
             let Some(state) = self.requests.remove(&id) else { continue };
             let request = &state.request;
+            self.kept_tally.remove(request);
+            if self.open.remove(&id) {
+                self.open_tally.remove(request);
+            }
             let key = (request.vault, request.client, request.idempotency_key.clone());
-            self.idempotency.remove(&key);
+            if self.idempotency.get(&key) == Some(&id) {
+                self.idempotency.remove(&key);
+            }
             for spend in state.decided.map(|d| d.spends).unwrap_or_default() {
                 self.free(&spend, id);
             }

@@ -102,9 +102,13 @@ impl Engine {
         let mut warn = |code: &str, message: String| {
             warnings.push(api::WarningView { code: code.to_owned(), message, at_ms: self.now.0 });
         };
-        if self.went_back {
-            let text = "its journal went back: a restored or copied disk; nothing is signed here";
+        if self.state.went_back.is_some() {
+            let text = "its journal went back: a restored or copied disk; nothing is signed here \
+                        until all peers accept it, or its own operator does";
             warn("went_back", text.to_owned());
+        }
+        if let Err(problem) = self.check_clock() {
+            warn(problem.code, problem.message);
         }
         for (peer, reason) in &self.held_by {
             warn("held_by_peer", format!("{}: {reason}", self.name_of(*peer)));
@@ -159,6 +163,7 @@ impl Engine {
             state: state.to_owned(),
             vault,
             failure,
+            culprit: self.state.broken(plan.id()).map(|broken| broken.culprit),
         }
     }
 
@@ -283,9 +288,11 @@ impl Engine {
 
     /// Why it was refused, or why the last attempt failed while another is on its way.
     fn problem_view(&self, id: RequestId, state: &RequestState) -> Option<api::Problem> {
+        if let Some(unsent) = self.unsent_view(id, state) {
+            return Some(unsent);
+        }
         let refused = state.refused.clone();
-        let failed = self.last_failures.get(&id).map(|m| ("not_signed".to_owned(), m.clone()));
-        let (code, message) = refused.or(failed)?;
+        let (code, message) = refused.or_else(|| self.last_failures.get(&id).cloned())?;
         Some(api::Problem { code, message, hint: None })
     }
 
@@ -342,11 +349,11 @@ impl Engine {
     }
 }
 
-fn unknown_vault(vault: VaultId) -> Problem {
+pub(crate) fn unknown_vault(vault: VaultId) -> Problem {
     refuse(Class::NotFound, "unknown_vault", format!("no vault {}", vault.short()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use core::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

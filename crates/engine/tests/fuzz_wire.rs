@@ -94,6 +94,17 @@ fn one_spelling<T: Wire>(round: u64, bytes: &[u8]) {
     }
 }
 
+/// Writes the corpus for `cargo fuzz` where `OUTLAST_FUZZ_CORPUS` names a directory (`fuzz/README.md`).
+fn keep(target: &str, corpus: &[Vec<u8>]) {
+    let Some(dir) = std::env::var_os("OUTLAST_FUZZ_CORPUS") else { return };
+    let dir = std::path::Path::new(&dir).join(target);
+    std::fs::create_dir_all(&dir).unwrap();
+    for data in corpus {
+        let name = hex::encode(model::hash::sha256(data));
+        std::fs::write(dir.join(name), data).unwrap();
+    }
+}
+
 #[test]
 fn fuzz_every_decoder_refuses_or_gives_the_same_bytes_back() {
     let files = [
@@ -104,11 +115,14 @@ fn fuzz_every_decoder_refuses_or_gives_the_same_bytes_back() {
         "requests.json",
         "proposals.json",
         "bad.json",
+        "../../ceremony-record/1/records.json",
     ];
     let corpus = corpus(&files);
+    keep("engine", &corpus);
     for_a_while(|round, noise| {
         let bytes = damage(noise, &corpus);
         one_spelling::<Record>(round, &bytes);
+        one_spelling::<engine::record::CeremonyRecord>(round, &bytes);
         one_spelling::<Message>(round, &bytes);
         one_spelling::<Hello>(round, &bytes);
         one_spelling::<CeremonyPlan>(round, &bytes);

@@ -37,7 +37,7 @@ struct Bad {
 }
 
 fn journal_head() -> JournalHead {
-    JournalHead { length: 12, head: [0x66; 32], signature: [0x55; 64] }
+    JournalHead { life: 0, length: 12, head: [0x66; 32], signature: [0x55; 64] }
 }
 
 /// Reads a vector file; writes `made` to it first when that was asked for.
@@ -127,18 +127,28 @@ fn requests() -> Vec<(&'static str, Request, Fill)> {
         ("evm call", evm(), evm_fill),
         (
             "bitcoin send",
-            request(parsed(btc), "m/86/1/0", bitcoin, None, ""),
-            Fill::Bitcoin { inputs: vec![coin], change: Some((2, 1_000)) },
+            request(parsed(btc), "m/86/1/0", bitcoin.clone(), None, ""),
+            Fill::Bitcoin { inputs: vec![coin.clone()], change: Some((2, 1_000)), cancel: false },
         ),
         (
             "solana transfer, durable nonce",
-            request(parsed(sol), "m/44/501/0/0", transfer, None, ""),
-            Fill::Solana { blockhash: [0xdd; 32], nonce_account: Some([0xee; 32]) },
+            request(parsed(sol), "m/44/501/0/0", transfer.clone(), None, ""),
+            Fill::Solana { blockhash: [0xdd; 32], nonce_account: Some([0xee; 32]), cancel: false },
         ),
         (
             "solana token transfer",
             request(parsed(sol), "m/44/501/0/0", token, None, ""),
-            Fill::Solana { blockhash: [0xdd; 32], nonce_account: None },
+            Fill::Solana { blockhash: [0xdd; 32], nonce_account: None, cancel: false },
+        ),
+        (
+            "bitcoin send, cancelled",
+            request(parsed(btc), "m/86/1/0", bitcoin, None, "again"),
+            Fill::Bitcoin { inputs: vec![coin], change: Some((2, 50_000)), cancel: true },
+        ),
+        (
+            "solana transfer, cancelled",
+            request(parsed(sol), "m/44/501/0/0", transfer, None, "again"),
+            Fill::Solana { blockhash: [0xdd; 32], nonce_account: Some([0xee; 32]), cancel: true },
         ),
         ("raw message", request(parsed(eth), "m/44/60/0/0/0", raw, None, ""), Fill::Nothing),
     ]
@@ -172,6 +182,17 @@ fn entries() -> Vec<Entry> {
         Entry::CeremonyJoined(plan()),
         Entry::VaultStored { plan: plan(), vault, epoch: Epoch(1), hash: [0x88; 32] },
         Entry::VaultActive(vault, plan().id()),
+        Entry::CeremonyRecorded(plan().id(), vault, [0x89; 32]),
+        Entry::CeremonyBroken {
+            ceremony: plan().id(),
+            culprit: peer,
+            breach: "dkg_wrong_reveal".to_owned(),
+            hash: [0x8a; 32],
+        },
+        Entry::Resumed("the clock jumped by 3600 s".to_owned()),
+        Entry::PeerSeen(peer, JournalHead { life: 2, ..journal_head() }),
+        Entry::WentBack(1),
+        Entry::RollbackAccepted(2),
         Entry::Requested(Box::new(evm())),
         Entry::Decided {
             proposal: Box::new(proposal(asked, fill)),
@@ -204,6 +225,7 @@ fn entries() -> Vec<Entry> {
             vaults: vec![vault],
         },
         Entry::ClientRemoved(ClientId([0x22; 16])),
+        Entry::Answered { request: id, session, item: 1, package: [0xb0; 32] },
     ]
 }
 
@@ -211,7 +233,10 @@ fn entry_name(entry: &Entry) -> &'static str {
     match entry {
         Entry::Started(_) => "started",
         Entry::PeerTrusted(_) => "peer trusted",
-        Entry::PeerSeen(..) => "peer seen",
+        Entry::PeerSeen(_, JournalHead { life: 0, .. }) => "peer seen",
+        Entry::PeerSeen(..) => "peer seen, later life",
+        Entry::WentBack(_) => "went back",
+        Entry::RollbackAccepted(_) => "rollback accepted",
         Entry::PeerHeld(..) => "peer held",
         Entry::PeerReleased(_) => "peer released",
         Entry::PairMade(..) => "pair made",
@@ -220,11 +245,15 @@ fn entry_name(entry: &Entry) -> &'static str {
         Entry::CeremonyJoined(_) => "ceremony joined",
         Entry::VaultStored { .. } => "vault stored",
         Entry::VaultActive(..) => "vault active",
+        Entry::CeremonyRecorded(..) => "ceremony recorded",
+        Entry::CeremonyBroken { .. } => "ceremony broken",
+        Entry::Resumed(_) => "resumed",
         Entry::Requested(_) => "requested",
         Entry::Decided { .. } => "decided",
         Entry::Refused { .. } => "refused",
         Entry::Released(..) => "released",
         Entry::Aborted(..) => "aborted",
+        Entry::Answered { .. } => "answered",
         Entry::Signed { .. } => "signed",
         Entry::ClientAdded { .. } => "client added",
         Entry::ClientRemoved(_) => "client removed",
@@ -239,7 +268,7 @@ fn messages() -> Vec<Message> {
     vec![
         Message::HistoryAsk(Some(journal_head())),
         Message::HistoryTell { length: 12, head: Some([0x66; 32]), now: journal_head() },
-        Message::Journal(journal_head()),
+        Message::Journal(JournalHead { life: 3, ..journal_head() }),
         Message::Held { reason: "went back".to_owned() },
         Message::PairOffer { epoch, nonce: [9; 32] },
         Message::PairStep { epoch, step: 1, bytes: bytes.clone() },
@@ -249,6 +278,7 @@ fn messages() -> Vec<Message> {
         Message::CeremonyJoin(ceremony),
         Message::CeremonyFail(ceremony, "no answer".to_owned()),
         Message::Dkg { ceremony, round: 1, bytes: bytes.clone() },
+        Message::CeremonyEvidence(ceremony, bytes.clone()),
         Message::VaultStored { ceremony, vault },
         Message::Propose(Box::new(proposal(asked, fill))),
         Message::Verdict {
@@ -279,6 +309,7 @@ fn message_name(message: &Message) -> &'static str {
         Message::CeremonyJoin(_) => "ceremony join",
         Message::CeremonyFail(..) => "ceremony fail",
         Message::Dkg { .. } => "dkg",
+        Message::CeremonyEvidence(..) => "ceremony evidence",
         Message::VaultStored { .. } => "vault stored",
         Message::Propose(_) => "propose",
         Message::Verdict { .. } => "verdict",
@@ -294,7 +325,7 @@ fn message_name(message: &Message) -> &'static str {
 fn hello() -> Hello {
     Hello {
         incarnation: Incarnation([0x55; 16]),
-        protocol: 1,
+        protocol: 2,
         length: 12,
         head: [0x66; 32],
         software: "outlast 0.0.0".to_owned(),
@@ -320,7 +351,7 @@ fn journal_records_are_those_of_the_vectors() {
         .map(|r| vector(entry_name(&r.entry), r, Some(&Record::hash(&r.to_bytes()))))
         .collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 19, "one record of each kind");
+    assert_eq!(names.len(), 26, "one record of each kind");
     check::<Record>("records.json", &made);
 }
 
@@ -328,7 +359,7 @@ fn journal_records_are_those_of_the_vectors() {
 fn messages_are_those_of_the_vectors() {
     let made: Vec<Vector> = messages().iter().map(|m| vector(message_name(m), m, None)).collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 21, "one message of each kind");
+    assert_eq!(names.len(), 22, "one message of each kind");
     check::<Message>("messages.json", &made);
     check::<Hello>("hello.json", &[vector("hello", &hello(), None)]);
 }
@@ -366,7 +397,7 @@ fn spoiled<T: Wire>(of: &str, value: &T, at: usize) -> Vec<Bad> {
         bad::<T>("trailing", of, [bytes.clone(), vec![0]].concat()),
         bad::<T>("unknown tag", of, put(bytes.clone(), at, &[0xff, 0xff])),
         bad::<T>("version 0", of, put(bytes.clone(), at + 2, &[0])),
-        bad::<T>("unknown version", of, put(bytes, at + 2, &[2])),
+        bad::<T>("unknown version", of, put(bytes, at + 2, &[3])),
     ]
 }
 
@@ -394,9 +425,9 @@ fn each_bad_vector_is_refused_for_its_one_defect() {
         spoiled("request", &evm(), 0),
         vec![
             // The entry's number follows tag, version, sequence, hash and time.
-            bad::<Record>("unknown entry", "record", put(started.to_bytes(), 51, &[12])),
+            bad::<Record>("unknown entry", "record", put(started.to_bytes(), 51, &[19])),
             bad::<Record>("over-long text", "record", record(long).to_bytes()),
-            bad::<Message>("unknown message", "message", put(messages()[0].to_bytes(), 3, &[21])),
+            bad::<Message>("unknown message", "message", put(messages()[0].to_bytes(), 3, &[23])),
             bad::<Message>("over-long text", "message", held.to_bytes()),
             bad::<Message>("flag neither 0 nor 1", "message", put(ready, last, &[2])),
             bad::<CeremonyPlan>("members backwards", "plan", backwards.to_bytes()),

@@ -77,6 +77,7 @@ pub struct WarningView {
 
 /// `POST /v1/peers`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TrustPeer {
     /// The card, one line.
     pub card: String,
@@ -86,6 +87,7 @@ pub struct TrustPeer {
 
 /// `POST /v1/unseal`
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unseal {
     /// The passphrase.
     pub passphrase: String,
@@ -93,6 +95,7 @@ pub struct Unseal {
 
 /// `POST /v1/ceremonies`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewCeremony {
     /// `test` or `live`, for ever.
     pub purpose: Purpose,
@@ -125,6 +128,23 @@ pub struct CeremonyView {
     pub vault: Option<VaultId>,
     /// Why it failed, if it did.
     pub failure: Option<String>,
+    /// The member that is proven to have broken the protocol: `GET /v1/ceremonies/{id}/evidence`.
+    pub culprit: Option<NodeId>,
+}
+
+/// `GET /v1/vaults/{id}/ceremony`, `GET /v1/ceremonies/{id}/evidence`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// The ceremony.
+    pub ceremony: CeremonyId,
+    /// The vault that came of it.
+    pub vault: Option<VaultId>,
+    /// The member that broke the protocol.
+    pub culprit: Option<NodeId>,
+    /// SHA-256 of the record, hex.
+    pub sha256: String,
+    /// The record, hex: the file that `outlast verify` reads.
+    pub record: String,
 }
 
 /// One member of a ceremony.
@@ -327,12 +347,15 @@ pub struct NewRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replace {
-    /// New fee per gas; `None`: a quarter above the last.
+    /// EVM: new fee per gas; `None`: a quarter above the last.
     #[serde(default)]
     pub max_fee_per_gas: Option<u64>,
-    /// New priority fee per gas; `None`: a quarter above the last.
+    /// EVM: new priority fee per gas; `None`: a quarter above the last.
     #[serde(default)]
     pub max_priority_fee_per_gas: Option<u64>,
+    /// Bitcoin: new fee in satoshi per virtual byte; `None`: a quarter above the last.
+    #[serde(default)]
+    pub fee_rate: Option<u64>,
     /// Wait for the signature up to this many milliseconds.
     #[serde(default)]
     pub wait_ms: u64,

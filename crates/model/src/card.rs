@@ -6,7 +6,7 @@
 use crate::ids::NodeId;
 use crate::limits;
 use crate::secret::Secret;
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::{Reader, Wire, WireError, Writer, tags};
 use crate::words;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -124,7 +124,7 @@ impl NodeCard {
     }
     fn signed_bytes(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.header(0x0301, 1);
+        w.header(tags::NODE_CARD, 1);
         w.fixed(&self.node.0);
         w.text(&self.operator);
         w.text(&self.endpoint);
@@ -166,7 +166,7 @@ impl Wire for NodeCard {
         w.fixed(&self.signature);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0301, 1)?;
+        r.header(tags::NODE_CARD, 1)?;
         Ok(Self {
             node: NodeId(r.fixed()?),
             operator: r.text()?,

@@ -2,7 +2,7 @@
 
 use crate::curve::{Curve, Ed25519, Secp256k1};
 use crate::hd::{ChainCode, DerivationPath, Derive, ExtendedKey, HdError};
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::{Reader, Wire, WireError, Writer, tags};
 use core::fmt;
 use core::str::FromStr;
 
@@ -161,13 +161,13 @@ fn read_extended<C: Curve, const N: usize>(
 
 impl Wire for VaultKeys {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0101, 1);
+        w.header(tags::VAULT_KEYS, 1);
         write_extended(w, &self.ecdsa);
         write_extended(w, &self.bip340);
         write_extended(w, &self.ed25519);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0101, 1)?;
+        r.header(tags::VAULT_KEYS, 1)?;
         Ok(Self {
             ecdsa: read_extended::<Secp256k1, 33>(r)?,
             bip340: read_extended::<Secp256k1, 33>(r)?,

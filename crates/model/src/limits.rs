@@ -23,12 +23,25 @@ pub const SESSIONS_MAX: usize = 256;
 /// Signing sessions in flight that one coordinator may have begun: at a few dozen signatures a second more of them would
 /// only wait for their time-out.
 pub const SESSIONS_OF_COORDINATOR_MAX: usize = 96;
+/// Signatures in these sessions beyond which it begins no other: one Bitcoin transaction may need 64 of them.
+pub const ITEMS_OF_COORDINATOR_MAX: usize = 128;
+/// Bytes of their proposals beyond which it begins no other: each is written down by every signer.
+pub const PROPOSAL_BYTES_OF_COORDINATOR_MAX: usize = 4 * 1024 * 1024;
+/// Requests of one client, or of one vault, that are in a session of this node or wait for one: two thirds of the
+/// sessions, so that one alone never has all of them.
+pub const REQUESTS_UNDER_WAY_MAX: usize = 64;
 /// Answers of one pair that may wait at its gate at most.
 pub const GATE_ANSWERS_MAX: usize = 256;
 /// Requests that are neither final nor expired at most.
 pub const REQUESTS_OPEN_MAX: usize = 200_000;
 /// Requests remembered at most, finished ones counted until an hour after their expiry.
 pub const REQUESTS_KEPT_MAX: usize = 1_000_000;
+/// Open requests of one client at most.
+pub const REQUESTS_OPEN_OF_CLIENT_MAX: usize = 20_000;
+/// Open requests of one vault at most.
+pub const REQUESTS_OPEN_OF_VAULT_MAX: usize = 20_000;
+/// Requests of one vault remembered at most: at the default life of an hour, 34 a second.
+pub const REQUESTS_KEPT_OF_VAULT_MAX: usize = 250_000;
 /// Signatures that one request may need at most (inputs of one Bitcoin transaction).
 pub const ITEMS_PER_REQUEST_MAX: usize = 64;
 /// Levels of a derivation path at most.

@@ -10,7 +10,7 @@ use crate::ids::{ClientId, NodeId, RequestId, VaultId};
 use crate::intent::Network;
 use crate::limits;
 use crate::time::Timestamp;
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// Format of bytes that a client brings ready-made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +100,8 @@ pub enum Fill {
         inputs: Vec<Coin>,
         /// Change: child numbers below the account (`1/k`) and satoshi.
         change: Option<(u32, u64)>,
+        /// True: instead of the outputs, everything but the fee comes back as change.
+        cancel: bool,
     },
     /// A recent blockhash.
     Solana {
@@ -107,6 +109,8 @@ pub enum Fill {
         blockhash: [u8; 32],
         /// Durable nonce account and its authority (the address itself), if one is used.
         nonce_account: Option<[u8; 32]>,
+        /// True: instead of the transfer, the nonce account is advanced and nothing moves.
+        cancel: bool,
     },
 }
 
@@ -283,16 +287,16 @@ impl Wire for Fill {
                 w.fixed(&max_priority_fee_per_gas.to_be_bytes());
                 w.u8(u8::from(*cancel));
             }
-            Self::Bitcoin { inputs, change } => {
-                w.u8(2);
+            Self::Bitcoin { inputs, change, cancel } => {
+                w.u8(if *cancel { 4 } else { 2 });
                 w.list(inputs, |w, coin| coin.write(w));
                 w.option(change.as_ref(), |w, (number, sat)| {
                     w.u32(*number);
                     w.u64(*sat);
                 });
             }
-            Self::Solana { blockhash, nonce_account } => {
-                w.u8(3);
+            Self::Solana { blockhash, nonce_account, cancel } => {
+                w.u8(if *cancel { 5 } else { 3 });
                 w.fixed(blockhash);
                 w.option(nonce_account.as_ref(), |w, account| w.fixed(account));
             }
@@ -308,13 +312,16 @@ impl Wire for Fill {
                 max_priority_fee_per_gas: u128::from_be_bytes(r.fixed()?),
                 cancel: r.flag("cancel")?,
             }),
-            2 => Ok(Self::Bitcoin {
+            kind @ (2 | 4) => Ok(Self::Bitcoin {
                 inputs: r.list(PARTS_MAX, Coin::read)?,
                 change: r.option(|r| Ok((r.u32()?, r.u64()?)))?,
+                cancel: kind == 4,
             }),
-            3 => {
-                Ok(Self::Solana { blockhash: r.fixed()?, nonce_account: r.option(Reader::fixed)? })
-            }
+            kind @ (3 | 5) => Ok(Self::Solana {
+                blockhash: r.fixed()?,
+                nonce_account: r.option(Reader::fixed)?,
+                cancel: kind == 5,
+            }),
             _ => Err(WireError::Range("fill")),
         }
     }
@@ -322,7 +329,7 @@ impl Wire for Fill {
 
 impl Wire for Request {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0201, 1);
+        w.header(tags::REQUEST, 1);
         w.fixed(&self.vault.0);
         write_network(w, self.network);
         self.path.write(w);
@@ -335,7 +342,7 @@ impl Wire for Request {
         w.u64(self.expires_at.0);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0201, 1)?;
+        r.header(tags::REQUEST, 1)?;
         Ok(Self {
             vault: VaultId(r.fixed()?),
             network: read_network(r)?,

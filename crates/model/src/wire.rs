@@ -1,8 +1,10 @@
 //! Canonical bytes: what is hashed, signed, stored or sent between nodes.
 //!
 //! A value is written in one way only: fixed-width big-endian integers, `u32` length before bytes and lists, a
-//! `u16` tag and a `u8` version before each top-level type. A reader refuses what is truncated, over-long,
+//! `u16` tag ([`tags`]) and a `u8` version before each top-level type. A reader refuses what is truncated, over-long,
 //! out of range or followed by more bytes, so `read(write(x)) == x` and `write(read(b)) == b`.
+
+pub mod tags;
 
 use crate::limits;
 

@@ -9,6 +9,8 @@ pub mod api;
 pub mod chain;
 pub mod compute;
 pub mod entropy;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod harden;
 pub mod home;
 pub mod logging;
@@ -23,4 +25,5 @@ mod sealed_box;
 pub mod store;
 mod sys;
 
+pub use engine::record as ceremony_record;
 pub use run::{OpenError, RunError, run};

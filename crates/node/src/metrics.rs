@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: labels that a caller chooses. Every label comes from a fixed set, so memory is bounded.
 
+use crate::peers::PeerManager;
 use crate::runner::Handle;
 use engine::Status;
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub struct Metrics {
     commit_sum_us: AtomicU64,
     commit_failed: AtomicU64,
     connections_shed: AtomicU64,
+    connections_slow: Mutex<BTreeMap<&'static str, u64>>,
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
+    links: Mutex<Option<PeerManager>>,
 }
 
 fn count<K: Ord>(map: &Mutex<BTreeMap<K, u64>>, key: K) {
@@ -58,6 +62,18 @@ impl Metrics {
     /// One connection closed at the door.
     pub fn connection_shed(&self) {
         self.connections_shed.fetch_add(1, Ordering::Relaxed);
+    }
+    /// One connection cut because its caller was slow, by the name of what it did not do.
+    pub fn connection_slow(&self, code: &'static str) {
+        count(&self.connections_slow, code);
+    }
+    /// One refusal of the API, by its name.
+    pub fn refusal(&self, code: &'static str) {
+        count(&self.refusals, code);
+    }
+    /// The links of the open node, which count their own ends; none once it is closed.
+    pub fn watch_links(&self, links: Option<PeerManager>) {
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links;
     }
     /// One durable write.
     pub fn commit(&self, took: Duration, good: bool) {
@@ -133,9 +149,26 @@ impl Metrics {
                 out.line(name, &labels, &value.to_string());
             }
         }
-        out.head("outlast_warnings_total", "counter", "warnings by code");
-        for (code, value) in copy(&self.warnings) {
-            out.line("outlast_warnings_total", &format!("code=\"{code}\""), &value.to_string());
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ends = links.map(|links| links.counters()).unwrap_or_default();
+        for (name, help, map) in [
+            ("outlast_warnings_total", "warnings by code", copy(&self.warnings)),
+            (
+                "outlast_link_ends_total",
+                "links to peers that ended or did not come up, by code",
+                ends,
+            ),
+            ("outlast_http_refusals_total", "refusals of the API by code", copy(&self.refusals)),
+            (
+                "outlast_http_connections_slow_total",
+                "connections cut because the caller was slow, by what it did not do in time",
+                copy(&self.connections_slow),
+            ),
+        ] {
+            out.head(name, "counter", help);
+            for (code, value) in map {
+                out.line(name, &format!("code=\"{code}\""), &value.to_string());
+            }
         }
     }
 }
@@ -146,12 +179,15 @@ fn render_status(out: &mut Page, status: &Status) {
         ("outlast_peers_connected", "peers with a live, checked link", status.peers_connected),
         ("outlast_peers_held", "peers held until an operator decides", status.peers_held),
         ("outlast_held_by_peers", "peers that hold this node", status.held_by),
+        ("outlast_clock_behind_ms", "clock behind the journal", status.clock_behind_ms),
+        ("outlast_went_back", "1 while its journal went back", u64::from(status.went_back)),
         ("outlast_pairs_ready", "pairs ready for ECDSA", status.pairs_ready),
         ("outlast_pairs_stopped", "pairs stopped after a failed check", status.pairs_stopped),
         ("outlast_vaults", "vaults held", status.vaults),
         ("outlast_vaults_reachable", "vaults with a quorum linked", status.vaults_reachable),
         ("outlast_sessions", "signing sessions in flight", status.sessions),
         ("outlast_requests", "requests remembered", status.requests),
+        ("outlast_requests_open", "requests that are not over", status.requests_open),
         ("outlast_journal_records", "records in the journal", status.journal_length),
         ("outlast_last_proof_ms", "last contribution or share proof", status.last_proof_ms),
     ] {

@@ -7,6 +7,7 @@
 mod open;
 mod outside;
 mod record;
+mod tamper;
 
 pub use open::OpenError;
 
@@ -131,7 +132,8 @@ async fn serve(
     let opener = Opener::new(home, chains.clone(), Arc::clone(&metrics));
     let unsealer = Arc::clone(&opener);
     let unsealer = Box::new(move |passphrase| unsealer.open_with(passphrase));
-    let state = Arc::new(ApiState::new(&token, chains, Arc::clone(&metrics), unsealer));
+    let limits = settings.limits;
+    let state = Arc::new(ApiState::new(&token, chains, limits, Arc::clone(&metrics), unsealer));
     let (stop_server, stopped) = watch::channel(false);
     let address = server.address();
     let served = tokio::spawn(server.run(router(&state), metrics, stopped, ANSWERS_GRACE));

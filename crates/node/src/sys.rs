@@ -6,7 +6,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -80,6 +80,78 @@ pub(crate) fn set_tcp_user_timeout(socket: BorrowedFd<'_>, after: Duration) -> i
             length,
         )
     })
+}
+
+/// A clock of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// `CLOCK_REALTIME`.
+    Wall,
+    /// `CLOCK_BOOTTIME`: goes on while the machine sleeps.
+    Boot,
+    /// `CLOCK_MONOTONIC`.
+    Steady,
+}
+
+/// A clock's milliseconds.
+pub(crate) fn clock_ms(which: Clock) -> io::Result<i64> {
+    let id = match which {
+        Clock::Wall => libc::CLOCK_REALTIME,
+        Clock::Boot => libc::CLOCK_BOOTTIME,
+        Clock::Steady => libc::CLOCK_MONOTONIC,
+    };
+    let mut value = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `value` is a live, writable timespec.
+    check(unsafe { libc::clock_gettime(id, &raw mut value) })?;
+    Ok(value.tv_sec.saturating_mul(1000).saturating_add(value.tv_nsec / 1_000_000))
+}
+
+/// A socket that hears the kernel's uevents; reading it never waits.
+pub(crate) fn uevent_socket() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: takes plain numbers.
+    let raw = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_KOBJECT_UEVENT) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a fresh descriptor that nobody else owns.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    // SAFETY: all-zero is a valid sockaddr_nl.
+    let mut address = unsafe { MaybeUninit::<libc::sockaddr_nl>::zeroed().assume_init() };
+    address.nl_family = libc::sa_family_t::try_from(libc::AF_NETLINK).unwrap_or_default();
+    // The first group is the kernel's own word, before any daemon handled it.
+    address.nl_groups = 1;
+    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_nl>()).unwrap_or_default();
+    // SAFETY: the descriptor is open; `address` lives over the call and `length` is its size.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(socket)
+}
+
+/// One datagram from the kernel, or `None` when nothing waits. What other processes sent counts as empty.
+pub(crate) fn receive<'a>(
+    socket: BorrowedFd<'_>,
+    buffer: &'a mut [u8],
+) -> io::Result<Option<&'a [u8]>> {
+    // SAFETY: all-zero is a valid sockaddr_nl.
+    let mut from = unsafe { MaybeUninit::<libc::sockaddr_nl>::zeroed().assume_init() };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::sockaddr_nl>()).unwrap_or_default();
+    // SAFETY: the descriptor is open; buffer and address are writable for the lengths that are given.
+    let read = unsafe {
+        libc::recvfrom(
+            socket.as_raw_fd(),
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            libc::MSG_DONTWAIT,
+            (&raw mut from).cast(),
+            &raw mut length,
+        )
+    };
+    let Ok(read) = usize::try_from(read) else {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
+    };
+    let read = if from.nl_pid == 0 { read } else { 0 };
+    Ok(Some(buffer.get(..read).unwrap_or_default()))
 }
 
 /// Bytes that this user may still write on the file system of `path`.

@@ -13,6 +13,12 @@ pub struct Watch {
     decided: BTreeSet<(usize, SessionId)>,
     /// One-time commitments of first rounds, and the session they served: K2.
     commitments: BTreeMap<Vec<u8>, (usize, SessionId, u16)>,
+    /// FROST: the one commitment list that the nonce of an item answers, as recorded.
+    answered: BTreeMap<(usize, SessionId, u16), [u8; 32]>,
+    /// FROST: nonce commitments that left, by the item they were made for.
+    nonces: BTreeMap<(usize, SessionId, u16), Vec<Vec<u8>>>,
+    /// FROST: the one commitment list that a nonce commitment served, across restarts.
+    packages: BTreeMap<Vec<u8>, [u8; 32]>,
     /// What a request uses up on chain, by request, as decided.
     spends: BTreeMap<(RequestId, SessionId), Vec<String>>,
     /// Who was signed for what is used up.
@@ -44,6 +50,9 @@ impl Watch {
                     self.decided.insert((node, session));
                     self.spends.insert((proposal.request.id(), session), spends);
                 }
+                Entry::Answered { session, item, package, .. } => {
+                    self.invariant_k2_a_nonce_answers_one_package((node, session, item), package);
+                }
                 Entry::Signed { request, session, signatures } => {
                     self.invariant_p4_one_signed_request_per_spend(request, session);
                     let bytes = signatures.iter().map(Wire::to_bytes).collect();
@@ -71,6 +80,10 @@ impl Watch {
         if let Message::Round { session, item, round, bytes } = message {
             self.invariant_k6_nothing_of_a_session_leaves_to_a_stopped_pair(node, peer, session);
             self.invariant_k3_no_share_leaves_before_its_decision_is_durable(node, session);
+            self.invariant_k2_a_package_is_recorded_before_its_share_leaves(
+                (node, session, item),
+                &bytes,
+            );
             if round == 1 {
                 self.invariant_k2_a_one_time_scalar_serves_one_message(node, session, item, &bytes);
             }
@@ -112,6 +125,38 @@ impl Watch {
         let use_now = (node, session, item);
         let before = self.commitments.entry(tail).or_insert(use_now);
         assert_eq!(*before, use_now, "K2: node {node} uses a one-time commitment twice");
+    }
+
+    /// A record says which list an item's nonce answers, and no nonce commitment is ever under two lists.
+    fn invariant_k2_a_nonce_answers_one_package(
+        &mut self,
+        place: (usize, SessionId, u16),
+        package: [u8; 32],
+    ) {
+        let before = *self.answered.entry(place).or_insert(package);
+        assert_eq!(before, package, "K2: two packages are recorded for the nonce of {place:?}");
+        for nonce in self.nonces.get(&place).into_iter().flatten() {
+            let before = *self.packages.entry(nonce.clone()).or_insert(package);
+            assert_eq!(
+                before, package,
+                "K2: a nonce commitment of {place:?} is under two packages"
+            );
+        }
+    }
+
+    /// FROST: round 1 shows the nonce commitments; a share of round 2 leaves only under the recorded package.
+    fn invariant_k2_a_package_is_recorded_before_its_share_leaves(
+        &mut self,
+        place: (usize, SessionId, u16),
+        bytes: &[u8],
+    ) {
+        let Some(shown) = threshold::sign::shown(bytes) else { return };
+        if let Some(package) = shown.package {
+            let recorded = self.answered.get(&place);
+            assert_eq!(recorded, Some(&package), "K2: a share of {place:?} left unrecorded");
+        } else if !shown.points.is_empty() && shown.head.round == 1 {
+            self.nonces.insert(place, shown.points);
+        }
     }
 
     fn invariant_p4_one_signed_request_per_spend(

@@ -1,21 +1,23 @@
 //! The world: a queue of timed events, nodes with durable stores, links that break, and nothing that is not from the seed.
 
+pub use crate::disk::{Dice, Disk};
 use crate::faults::Faults;
 use crate::invariants::Watch;
 use engine::{
-    Caller, Command, CommandId, Config, Effect, Engine, Event, JobId, JobOutput, Output,
-    PersistentState, Problem, Reply,
+    CommandId, Config, Effect, Engine, Event, Facts, FactsQuery, JobId, JobOutput, Output, Problem,
+    Reply,
 };
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::hash;
-use model::ids::{Incarnation, NodeId};
-use model::secret::Secret;
+use model::ids::{Incarnation, NodeId, RequestId};
 use model::time::Timestamp;
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod asking;
 
 /// Every world begins here (2026-01-01T00:00:00Z), so that no run depends on a clock.
 const BEGIN_MS: u64 = 1_767_225_600_000;
@@ -23,44 +25,6 @@ const BEGIN_MS: u64 = 1_767_225_600_000;
 const WRITTEN_BEFORE_MS: u64 = 3_600_000;
 /// The engine's clock tick.
 const TICK_MS: u64 = 100;
-
-/// What survives a crash of a simulated node.
-#[derive(Debug, Default, Clone)]
-pub struct Disk {
-    /// Journal records.
-    pub records: Vec<Vec<u8>>,
-    /// Secret values; in the simulator they lie open.
-    pub secrets: BTreeMap<String, Vec<u8>>,
-}
-
-impl Disk {
-    fn load(&self) -> PersistentState {
-        let open = |(key, value): (&String, &Vec<u8>)| (key.clone(), Secret::new(value.clone()));
-        PersistentState {
-            records: self.records.clone(),
-            secrets: self.secrets.iter().map(open).collect(),
-        }
-    }
-}
-
-/// The world's own generator.
-pub struct Dice(ChaCha20Rng);
-
-impl Entropy for Dice {
-    fn fill(&mut self, out: &mut [u8]) {
-        self.0.fill_bytes(out);
-    }
-}
-
-impl Dice {
-    /// A number below `bound` (0 for a bound of 0).
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0.next_u64().checked_rem(bound).unwrap_or(0)
-    }
-    fn chance(&mut self, per_thousand: u32) -> bool {
-        self.below(1000) < u64::from(per_thousand)
-    }
-}
 
 struct SimNode {
     key: Arc<NodeKey>,
@@ -76,6 +40,7 @@ enum Timed {
     Tick { node: usize },
     Frame { from: usize, to: usize, link: u64, bytes: Vec<u8> },
     Computed { node: usize, run: u64, id: JobId, output: JobOutput },
+    Told { node: usize, run: u64, event: Event },
     LinkUp { a: usize, b: usize },
     Restart { node: usize },
     Weather,
@@ -83,6 +48,9 @@ enum Timed {
 
 /// Changes or drops a frame on its way: a traitor's hand.
 pub type Tamper = Box<dyn FnMut(usize, usize, Vec<u8>) -> Vec<Vec<u8>>>;
+
+/// Answers what a node asks its chain node.
+pub type Chain = Box<dyn FnMut(usize, &FactsQuery) -> Result<Facts, String>>;
 
 /// A cluster under one seed.
 pub struct World {
@@ -101,6 +69,7 @@ pub struct World {
     digest: [u8; 32],
     watch: Watch,
     tamper: Option<Tamper>,
+    chain: Option<Chain>,
     /// Warnings in order: node, code, text.
     pub warnings: Vec<(usize, &'static str, String)>,
 }
@@ -148,6 +117,7 @@ impl World {
             digest: [0; 32],
             watch: Watch::default(),
             tamper: None,
+            chain: None,
             warnings: Vec::new(),
         };
         for node in 0..world.nodes.len() {
@@ -189,6 +159,19 @@ impl World {
     pub fn set_tamper(&mut self, tamper: Option<Tamper>) {
         self.tamper = tamper;
     }
+    /// From here on this is the chain node of every node.
+    pub fn set_chain(&mut self, chain: Chain) {
+        self.chain = Some(chain);
+    }
+    /// The configured chain node says what became of a signed transaction.
+    pub fn tell_sent(
+        &mut self,
+        node: usize,
+        request: RequestId,
+        result: Result<(), (String, String)>,
+    ) {
+        self.deliver(node, Event::Sent { request, result });
+    }
     /// What the invariants saw.
     pub fn watch(&self) -> &Watch {
         &self.watch
@@ -202,43 +185,6 @@ impl World {
         let at = self.now.saturating_add_ms(delay_ms);
         self.queue.insert((at, self.next), timed);
         self.next = self.next.saturating_add(1);
-    }
-
-    /// Asks a node as its operator; the answer is found with [`World::reply`].
-    pub fn ask(&mut self, node: usize, command: Command) -> CommandId {
-        self.ask_as(node, Caller::Operator, command)
-    }
-
-    /// Asks a node as somebody; the answer is found with [`World::reply`].
-    pub fn ask_as(&mut self, node: usize, caller: Caller, command: Command) -> CommandId {
-        let id = CommandId(self.next_command);
-        self.next_command = self.next_command.saturating_add(1);
-        self.deliver(node, Event::Command { id, caller, command });
-        id
-    }
-
-    /// The answer to a command, once.
-    pub fn reply(&mut self, id: CommandId) -> Option<Result<Reply, Problem>> {
-        self.replies.remove(&id)
-    }
-
-    /// Asks and lets time pass until the answer is there or `ms` have passed.
-    pub fn ask_and_wait(
-        &mut self,
-        node: usize,
-        command: Command,
-        ms: u64,
-    ) -> Option<Result<Reply, Problem>> {
-        let id = self.ask(node, command);
-        let until = self.now.saturating_add_ms(ms);
-        loop {
-            if let Some(reply) = self.reply(id) {
-                return Some(reply);
-            }
-            if self.now > until || !self.step() {
-                return None;
-            }
-        }
     }
 
     /// Lets time pass.
@@ -264,6 +210,11 @@ impl World {
             Timed::Computed { node, run, id, output } => {
                 if self.nodes.get(node).is_some_and(|n| n.run == run) {
                     self.deliver(node, Event::Computed { id, output });
+                }
+            }
+            Timed::Told { node, run, event } => {
+                if self.nodes.get(node).is_some_and(|n| n.run == run) {
+                    self.deliver(node, event);
                 }
             }
             Timed::LinkUp { a, b } => self.link_up(a, b),
@@ -316,6 +267,12 @@ impl World {
         for key in commit.deletes {
             state.disk.secrets.remove(&key);
         }
+        for (name, bytes) in commit.public {
+            match bytes {
+                Some(bytes) => state.disk.public.insert(name, bytes),
+                None => state.disk.public.remove(&name),
+            };
+        }
         let faults = self.faults;
         if faults.crash > 0 && self.dice.below(5000) < u64::from(faults.crash.min(10)) {
             let torn = self.dice.chance(faults.crash_after_commit);
@@ -353,12 +310,33 @@ impl World {
             Effect::Reply { id, result } => {
                 self.replies.insert(id, result);
             }
+            Effect::ReplyRecord { id, name, mut view } => {
+                let stored = self.disk(node).and_then(|disk| disk.public.get(&name));
+                let hex = |bytes: &[u8]| {
+                    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+                };
+                let Some(bytes) = stored else { panic!("node {node} lost its record {name}") };
+                assert_eq!(view.sha256, hex(&hash::sha256(bytes)), "{name}");
+                view.record = hex(bytes);
+                self.replies.insert(id, Ok(Reply::Record(view)));
+            }
             Effect::Warn { code, message } => {
                 self.note(&[b"warn", message.as_bytes()]);
                 self.warnings.push((node, code, message));
             }
-            // Worlds bring what goes stale with the request.
-            Effect::AskChain { .. } | Effect::Broadcast { .. } => {}
+            // Without a chain, worlds bring what goes stale with the request.
+            Effect::AskChain { request, query } => {
+                let Some(chain) = &mut self.chain else { return };
+                let event = Event::Facts { request, result: chain(node, &query) };
+                let run = self.nodes.get(node).map_or(0, |n| n.run);
+                self.schedule(5, Timed::Told { node, run, event });
+            }
+            // Every chain takes everything.
+            Effect::Broadcast { request, .. } => {
+                let run = self.nodes.get(node).map_or(0, |n| n.run);
+                let event = Event::Sent { request, result: Ok(()) };
+                self.schedule(1, Timed::Told { node, run, event });
+            }
         }
     }
 
@@ -438,14 +416,20 @@ impl World {
     }
 
     fn restart(&mut self, node: usize) {
+        let first = self.nodes.get(node).is_some_and(|state| state.run == 0);
+        let Some(output) = self.begin(node) else { return };
+        self.perform(node, output);
+        if first {
+            self.schedule(TICK_MS, Timed::Tick { node });
+        }
+    }
+
+    /// A new engine from the disk, unless one runs; its first output is still to be performed.
+    fn begin(&mut self, node: usize) -> Option<Output> {
         let now = self.now;
         let mut incarnation = [0u8; 16];
         self.dice.fill(&mut incarnation);
-        let Some(state) = self.nodes.get_mut(node) else { return };
-        if state.engine.is_some() {
-            return;
-        }
-        let first = state.run == 0;
+        let state = self.nodes.get_mut(node).filter(|state| state.engine.is_none())?;
         let started = Engine::start(
             state.config.clone(),
             Arc::clone(&state.key),
@@ -458,10 +442,24 @@ impl World {
         });
         state.engine = Some(engine);
         state.run = state.run.saturating_add(1);
-        self.perform(node, output);
-        if first {
-            self.schedule(TICK_MS, Timed::Tick { node });
+        Some(output)
+    }
+
+    /// The runner noticed a pause, a restored image or a set clock: as after a crash, but at once, and the new engine is told
+    /// before anything of it leaves. With a `disk` the image brought an older one.
+    pub fn resume(&mut self, node: usize, reason: &str, disk: Option<Disk>) {
+        self.crash(node);
+        if let (Some(state), Some(disk)) = (self.nodes.get_mut(node), disk) {
+            state.disk = disk;
         }
+        let Some(mut started) = self.begin(node) else { return };
+        let (now, reason) = (self.now, reason.to_owned());
+        let Some(engine) = self.nodes.get_mut(node).and_then(|n| n.engine.as_mut()) else { return };
+        let resumed = engine.handle(now, Event::Resumed { reason }, &mut self.dice);
+        started.commit.records.extend(resumed.commit.records);
+        started.commit.deletes.extend(resumed.commit.deletes);
+        started.effects.extend(resumed.effects);
+        self.perform(node, started);
     }
 
     /// Replaces a node's disk, as a restored image would; the node restarts from it.

@@ -169,8 +169,12 @@ fn a_client_of_another_vault_learns_nothing_of_this_one() {
         let none = ask_as(world, caller, Command::Vault(nobody));
         assert_eq!(words(neighbour, vault), words(none, nobody));
         check(world, caller, Command::Request(request), "unknown_request");
-        let how =
-            api::Replace { max_fee_per_gas: None, max_priority_fee_per_gas: None, wait_ms: 0 };
+        let how = api::Replace {
+            max_fee_per_gas: None,
+            max_priority_fee_per_gas: None,
+            fee_rate: None,
+            wait_ms: 0,
+        };
         check(world, caller, Command::SpeedUp(request, how.clone()), "unknown_request");
         check(world, caller, Command::Cancel(request, how), "unknown_request");
         let Ok(Reply::Vaults(seen)) = ask_as(world, caller, Command::Vaults) else {
@@ -180,6 +184,13 @@ fn a_client_of_another_vault_learns_nothing_of_this_one() {
         assert_eq!(code(&ask_as(world, caller, Command::Vault(mine))), "done");
         // Its key is taken back.
         assert_eq!(code(&ask(world, Command::RemoveClient(client))), "done");
+        let records = world.disk(0).map(|disk| disk.records.len());
+        assert_eq!(code(&ask(world, Command::RemoveClient(client))), "unknown_client");
+        assert_eq!(
+            world.disk(0).map(|disk| disk.records.len()),
+            records,
+            "a refusal left a record"
+        );
         check(world, caller, Command::Vault(mine), "unknown_credential");
     });
 }
@@ -529,7 +540,7 @@ fn an_old_attempt_with_other_bytes_is_refused_as_replayed() {
         let start = length(world, 1);
         forge(world, true, move |proposal| {
             *proposal = old.clone();
-            proposal.fill = Fill::Solana { blockhash: [3; 32], nonce_account: None };
+            proposal.fill = Fill::Solana { blockhash: [3; 32], nonce_account: None, cancel: false };
         });
         let _ = ask(world, submit(vault, request_of_kind(1, 2, 0)));
         world.pass(200);

@@ -3,8 +3,8 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use engine::{
-    Caller, Command, CommandId, Config, Effect, Engine, Event, PersistentState, RecordError, Reply,
-    Status,
+    Caller, Command, CommandId, Config, Effect, Engine, Event, PersistentState, Record,
+    RecordError, Reply, Status,
 };
 use model::api::NewCeremony;
 use model::entropy::Entropy;
@@ -12,6 +12,7 @@ use model::ids::{Incarnation, RequestId, VaultId};
 use model::keys::Purpose;
 use model::secret::Secret;
 use model::time::Timestamp;
+use model::wire::Wire;
 use sim::random::Seeded;
 use sim::run::request_of_kind;
 use sim::world::Disk;
@@ -258,4 +259,33 @@ fn code_of(engine: &mut Engine, now: Timestamp, command: Command) -> &'static st
         _ => None,
     });
     codes.last().unwrap_or("none")
+}
+
+/// Goal: a clock that went back far is named, and nothing is signed before it has caught up. Method: a node starts an hour
+/// before the last moment in its journal.
+#[test]
+fn a_clock_behind_the_journal_is_named_and_nothing_is_signed_until_it_caught_up() {
+    let ready = fixture::two_of_three();
+    let world = ready.world(23, Faults::NONE);
+    let Some(disk) = world.disk(0).cloned() else { panic!("no disk") };
+    let last = disk.records.last().and_then(|bytes| Record::from_bytes(bytes).ok());
+    let Some(last) = last.map(|record| record.at) else { panic!("no record") };
+    let code = |engine: &mut Engine, now: Timestamp| {
+        let command = Command::Submit { vault: ready.vault, new: request_of_kind(1, 1, 0) };
+        let event = Event::Command { id: CommandId(2), caller: Caller::Operator, command };
+        let output = engine.handle(now, event, &mut Zeros);
+        output.effects.into_iter().find_map(|effect| match effect {
+            Effect::Reply { result: Err(problem), .. } => Some(problem.code),
+            _ => None,
+        })
+    };
+    let before = Timestamp(last.0 - 3_600_000);
+    let mut engine = start(0, &disk, before).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(engine.status().clock_behind_ms, 3_600_000);
+    assert_eq!(code(&mut engine, before), Some("clock_behind"));
+    let Reply::Node(view) = ask(&mut engine, before, Command::Node) else { panic!("no view") };
+    assert!(view.warnings.iter().any(|warning| warning.code == "clock_behind"));
+    // Nobody else is there; but for that it would sign again.
+    assert_eq!(code(&mut engine, Timestamp(last.0 - 50_000)), Some("no_quorum"));
+    assert_eq!(engine.status().clock_behind_ms, 50_000);
 }

@@ -227,6 +227,70 @@ fn invariant_k2_a_restored_node_is_held_until_its_peers_operators_decide() {
     });
 }
 
+/// Goal: K2 when a machine stands still in the middle of a session. Method: in every scheme, after each number of steps, node
+/// 2 is told of a jump; the watch asserts that no one-time scalar serves twice, and the next signature works with fresh pair
+/// state.
+#[test]
+fn invariant_k2_a_jump_in_the_middle_of_a_session_spends_no_nonce_twice() {
+    for kind in 0..3 {
+        in_world(20 + kind, false, move |world, vault| {
+            for (number, steps) in (0u64..).zip([3, 9, 15, 25]) {
+                let id = submit(world, vault, (number % 3) as usize, kind, 200 + number);
+                for _ in 0..steps {
+                    world.step();
+                }
+                world.resume(2, "the clock jumped by 3600000 ms", None);
+                let Some(disk) = world.disk(2) else { panic!("no disk") };
+                assert!(!disk.secrets.keys().any(|key| key.starts_with("pair/")), "pair state");
+                // Started, resumed, and the end of both pairs.
+                let told = disk.records.iter().rev().take(4).any(|record| {
+                    let entry = engine::Record::from_bytes(record).map(|record| record.entry);
+                    matches!(entry, Ok(engine::Entry::Resumed(_)))
+                });
+                assert!(told, "no entry");
+                world.pass(40_000);
+                // The caller of node 2 lost its wait with the run; the others' requests ended somehow, by name.
+                let _ended = world.reply(id);
+            }
+            assert_signs(world, vault, 300);
+            let warned = world.warnings.iter().filter(|(_, code, _)| *code == "resumed").count();
+            assert_eq!(warned, 4);
+            let held = world.warnings.iter().any(|(_, code, _)| *code == "peer_held");
+            assert!(!held, "a jump alone is no restored disk: {:?}", world.warnings);
+        });
+    }
+}
+
+/// Goal: an image of a running machine, disk and all, is a restored node. Method: node 2 goes on from an older disk without a
+/// pause; its peers hold it until their operators decide.
+#[test]
+fn invariant_k2_a_restored_snapshot_is_held_until_its_peers_operators_decide() {
+    in_world(30, false, |world, vault| {
+        let Some(old) = world.disk(2).cloned() else { panic!("no disk") };
+        assert_signs(world, vault, 1);
+        world.pass(3_000);
+        world.resume(2, "the virtual machine was copied or restored", Some(old));
+        world.pass(20_000);
+        let held = world.warnings.iter().filter(|(_, code, _)| *code == "peer_held").count();
+        assert!(held >= 2, "not held by both: {:?}", world.warnings);
+        let knows = world.warnings.iter().any(|(node, code, _)| (*node, *code) == (2, "went_back"));
+        assert!(knows, "the restored node does not know: {:?}", world.warnings);
+        let reply = world.ask_and_wait(
+            0,
+            Command::Submit { vault, new: request_of_kind(2, 60, 5_000) },
+            6_000,
+        );
+        assert!(matches!(reply, Some(Err(_))), "a held node signs: {reply:?}");
+        let Some(restored) = world.id(2) else { panic!("no id") };
+        for node in [0, 1] {
+            let reply = world.ask_and_wait(node, Command::ReleasePeer(restored), 10);
+            assert!(matches!(reply, Some(Ok(_))), "{reply:?}");
+        }
+        world.pass(60_000);
+        assert_signs(world, vault, 100);
+    });
+}
+
 /// Goal: parallel sends from one address get consecutive nonces, whoever takes them, and a refused one leaves no gap.
 #[test]
 fn parallel_sends_get_consecutive_nonces_and_a_refused_one_leaves_no_gap() {

@@ -7,6 +7,8 @@
 //! Impure on purpose: the ECDSA engine draws its own randomness (named in `sign::ecdsa` and `pair`).
 
 pub mod dkg;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod pair;
 pub mod proof;
 pub mod shares;

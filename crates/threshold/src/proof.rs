@@ -13,7 +13,7 @@ use model::hash::tagged;
 use model::ids::{Epoch, Seat, VaultId};
 use model::keys::KeyKind;
 use model::secret::Secret;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use zeroize::Zeroizing;
 
 /// Proof that somebody knows the discrete logarithm of a point, for one context.
@@ -221,13 +221,13 @@ pub fn verify_share_alive(
 
 impl Wire for ShareProof {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0403, 1);
+        w.header(tags::SHARE_PROOF, 1);
         self.ecdsa.write(w);
         self.bip340.write(w);
         self.ed25519.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0403, 1)?;
+        r.header(tags::SHARE_PROOF, 1)?;
         let (ecdsa, bip340) = (KnowledgeProof::read(r)?, KnowledgeProof::read(r)?);
         Ok(Self { ecdsa, bip340, ed25519: KnowledgeProof::read(r)? })
     }

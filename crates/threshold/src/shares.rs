@@ -11,7 +11,7 @@ use model::ids::{Epoch, NodeId, Seat};
 use model::keys::{KeyKind, Purpose, VaultKeys};
 use model::limits;
 use model::secret::Secret;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The public half of one committee's sharing of a vault's three root keys.
@@ -180,7 +180,7 @@ pub(crate) fn read_commitments<C: Curve>(
 
 impl Wire for VaultPublic {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0401, 1);
+        w.header(tags::VAULT_PUBLIC, 1);
         self.purpose.write(w);
         w.u32(self.epoch.0);
         self.tree.write(w);
@@ -192,7 +192,7 @@ impl Wire for VaultPublic {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0401, 1)?;
+        r.header(tags::VAULT_PUBLIC, 1)?;
         let (purpose, epoch) = (Purpose::read(r)?, Epoch(r.u32()?));
         let tree = AccessTree::read(r)?;
         let (members, keys) = (read_members(r)?, VaultKeys::read(r)?);
@@ -213,7 +213,8 @@ impl VaultShare {
     pub fn to_bytes(&self) -> Secret<Vec<u8>> {
         // One allocation of the final size: growing would leave copies of scalars behind.
         let mut out = Vec::with_capacity(SHARE_BYTES);
-        out.extend_from_slice(&[0x04, 0x02, 1]);
+        out.extend_from_slice(&tags::VAULT_SHARE.to_be_bytes());
+        out.push(1);
         out.extend_from_slice(&self.seat.0.to_be_bytes());
         out.extend_from_slice(&self.epoch.0.to_be_bytes());
         for share in [&self.ecdsa, &self.bip340, &self.ed25519] {
@@ -225,7 +226,7 @@ impl VaultShare {
     /// Reads exactly one share; scalars are canonical.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ShareError> {
         let mut r = Reader::new(bytes);
-        r.header(0x0402, 1)?;
+        r.header(tags::VAULT_SHARE, 1)?;
         let (seat, epoch) = (Seat(r.u16()?), Epoch(r.u32()?));
         let ecdsa = read_scalar::<Secp256k1>(&mut r)?;
         let bip340 = read_scalar::<Secp256k1>(&mut r)?;

@@ -163,7 +163,8 @@ fn a_ceremony_under_fixed_seeds_gives_the_bytes_of_the_vectors() {
     for vector in vectors {
         let confirmations = vector.confirmations.iter();
         let confirmations = confirmations.map(|(seat, b)| (Seat(*seat), bytes(b))).collect();
-        let (plan, vault) = verify_transcript(&bytes(&vector.transcript), &confirmations).unwrap();
+        let verified = verify_transcript(&bytes(&vector.transcript), &confirmations).unwrap();
+        let (plan, vault) = (verified.plan, verified.vault);
         assert_eq!(plan, Plan::from_bytes(&bytes(&vector.plan)).unwrap());
         assert_eq!(hex::encode(plan.digest()), vector.plan_digest);
         assert_eq!(vault.to_string(), vector.vault);

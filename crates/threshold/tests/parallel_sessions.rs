@@ -27,7 +27,7 @@ use model::curve::{Curve, Secp256k1};
 use model::entropy::Entropy;
 use model::ids::{Seat, SessionId};
 use model::keys::KeyKind;
-use model::wire::Reader;
+use model::wire::{Reader, tags};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use threshold::pair::{Failure, PairGate, PairState, Settled};
@@ -161,7 +161,7 @@ struct Stored {
 fn stored(state: &PairState) -> Stored {
     let bytes = state.to_bytes();
     let mut r = Reader::new(bytes.expose());
-    r.header(0x0412, 1).unwrap();
+    r.header(tags::PAIR_STATE, 1).unwrap();
     let _: [u8; 32 + 32 + 4 + 32] = r.fixed().unwrap();
     let zero_seed = r.fixed().unwrap();
     let sender = postcard::from_bytes(&r.bytes(1 << 20).unwrap()).unwrap();

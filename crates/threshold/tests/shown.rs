@@ -18,9 +18,12 @@ fn every_session_shows_fresh_points_and_the_same_ones_to_every_peer() {
         for attempt in 1..=2 {
             let session = Session::new(&vault, &[1, 2, 3], root_item(key, 1), attempt);
             let mut told = BTreeMap::new();
+            let mut packages = BTreeSet::new();
             session.run_with(|at, from, _, bytes| {
                 let shown = shown(bytes).unwrap();
                 assert_eq!((shown.head.round, shown.head.from), (at, from));
+                assert_eq!(shown.package.is_some(), key != KeyKind::Ecdsa && at == 2);
+                packages.extend(shown.package);
                 if at != round {
                     return assert!(shown.points.is_empty());
                 }
@@ -36,6 +39,8 @@ fn every_session_shows_fresh_points_and_the_same_ones_to_every_peer() {
                 assert_eq!(*first, shown.points, "another commitment for another peer");
             });
             assert_eq!(told.len(), 3);
+            let lists = usize::from(key != KeyKind::Ecdsa);
+            assert_eq!(packages.len(), lists, "FROST: all nonces answer one list");
             assert!(told.into_values().flatten().all(|point| seen.insert(point)));
         }
     }

@@ -206,7 +206,7 @@ fn fee_ceiling(fee: u64, vsize: u64) -> Result<(), Refusal> {
 }
 
 /// Virtual size once signed, rounded up.
-fn signed_vsize(psbt: &Psbt, prevouts: &[TxOut]) -> u64 {
+pub(super) fn signed_vsize(psbt: &Psbt, prevouts: &[TxOut]) -> u64 {
     let witness = prevouts.iter().map(|prevout| match prevout.script_pubkey.is_p2tr() {
         true => TAPROOT_WITNESS_WEIGHT,
         false => WPKH_WITNESS_WEIGHT,

@@ -34,6 +34,18 @@ pub(super) fn psbt(
     coins: &[Coin],
     change: Option<(u32, u64)>,
 ) -> Result<Vec<u8>, Refusal> {
+    assemble(keys, network, account, outputs, coins, change).map(|psbt| psbt.serialize())
+}
+
+/// The PSBT before it is written.
+pub(super) fn assemble(
+    keys: &VaultKeys,
+    network: BitcoinNetwork,
+    account: &DerivationPath,
+    outputs: &[(String, u64)],
+    coins: &[Coin],
+    change: Option<(u32, u64)>,
+) -> Result<Psbt, Refusal> {
     if coins.len() > limits::ITEMS_PER_REQUEST_MAX {
         return Err(Refusal::TooLong { found: coins.len(), max: limits::ITEMS_PER_REQUEST_MAX });
     }
@@ -58,7 +70,7 @@ pub(super) fn psbt(
         .map_err(|e| Refusal::Malformed { format: "PSBT", reason: e.to_string() })?;
     psbt.inputs = inputs;
     psbt.outputs = outputs;
-    Ok(psbt.serialize())
+    Ok(psbt)
 }
 
 /// The transaction's output that a coin names, checked to be this account's.
@@ -204,29 +216,8 @@ pub fn fill_from_coins(
     })?;
     let (change, _) = change_output(keys, account, change_number, rest)?;
     let worth_it = change.value >= change.script_pubkey.minimal_non_dust();
-    Ok(Fill::Bitcoin { inputs: coins, change: worth_it.then_some((change_number, rest)) })
-}
-
-/// BTC-11: the same coins and outputs at a higher fee, out of the change: a quarter more, and at least one satoshi more
-/// per virtual byte (BIP-125, rules 3 and 4). Change that becomes dust goes to the fee too.
-pub fn replacement(
-    keys: &VaultKeys,
-    network: BitcoinNetwork,
-    account: &DerivationPath,
-    outputs: &[(String, u64)],
-    coins: &[Coin],
-    change: Option<(u32, u64)>,
-) -> Result<Fill, Refusal> {
-    let Some((number, held)) = change else {
-        return Err(invalid("change", "there is none that a higher fee could be paid from".into()));
-    };
-    let last = check::check(&psbt(keys, network, account, outputs, coins, change)?)?;
-    let more = last.vsize.max(last.fee.div_ceil(4));
-    if more > held {
-        return Err(invalid("change", format!("{held} sat cannot pay {more} sat more fee")));
-    }
-    let fee = last.fee.saturating_add(more);
-    fill_from_coins(keys, network, account, outputs, coins.to_vec(), fee, number)
+    let change = worth_it.then_some((change_number, rest));
+    Ok(Fill::Bitcoin { inputs: coins, change, cancel: false })
 }
 
 /// Virtual bytes of a send with `inputs` coins of the account and a change output, at most: what a fee rate multiplies.

@@ -13,11 +13,14 @@ mod finish;
 mod intent;
 mod ours;
 mod psbt;
+mod replace;
 #[cfg(test)]
 mod tests;
 
 pub use check::{FEE_RATE_MAX, FEE_SAT_MAX};
-pub use create::{fill_from_coins, replacement, vsize_at_most};
+pub use create::{fill_from_coins, vsize_at_most};
+pub(crate) use replace::outbids;
+pub use replace::{Wish, replacement};
 
 use crate::plan::SpendKey;
 use crate::{Account, Address, Artefact, Plan, Refusal};
@@ -29,6 +32,9 @@ use model::intent::{BitcoinNetwork, Intent, Network};
 use model::keys::{KeyKind, VaultKeys};
 use model::request::{Ask, Fill, RawKind, Request};
 use model::signing::{KeyTweak, SignItem, Signature};
+
+/// What the intent of a cancel notes.
+const CANCELS: &str = "cancels the request: its coins come back to this account, less the fee";
 
 /// Builds the bytes of `(request, fill)`, decodes them, and checks that they are this request within every ceiling.
 pub fn build(
@@ -43,10 +49,14 @@ pub fn build(
             plan(keys, request, network, bytes.clone())
         }
         (Ask::Raw { kind: RawKind::Psbt, .. }, _) => Err(fill_wrong("a PSBT is complete")),
-        (Ask::BitcoinSend { outputs }, Fill::Bitcoin { inputs, change }) => {
-            let bytes = create::psbt(keys, network, &request.path, outputs, inputs, *change)?;
-            let plan = plan(keys, request, network, bytes)?;
-            create::is_the_request(network, &plan.intent, outputs, *change)?;
+        (Ask::BitcoinSend { outputs }, Fill::Bitcoin { inputs, change, cancel }) => {
+            let paid: &[(String, u64)] = if *cancel { &[] } else { outputs };
+            let bytes = create::psbt(keys, network, &request.path, paid, inputs, *change)?;
+            let mut plan = plan(keys, request, network, bytes)?;
+            create::is_the_request(network, &plan.intent, paid, *change)?;
+            if *cancel {
+                plan.intent.notes.push(CANCELS.to_owned());
+            }
             Ok(plan)
         }
         (Ask::BitcoinSend { .. }, _) => Err(fill_wrong("coins are needed")),

@@ -177,38 +177,115 @@ fn dust_change_goes_to_the_fee_and_too_few_coins_are_refused() {
     assert!(matches!(fill(u64::MAX, 500), Err(Refusal::Invalid { field: "amount", .. })));
 }
 
+const SPEED_UP: Wish = Wish { cancel: false, fee_rate: None };
+const CANCEL: Wish = Wish { cancel: true, fee_rate: None };
+
+/// A send of 70,000 of 100,000 satoshi, and what a wish makes of it.
+fn replaced(account: &str, fee: u64, wish: Wish) -> (Fill, Result<Fill, Refusal>) {
+    let path: DerivationPath = account.parse().unwrap();
+    let inputs = coins(&funding(&vault(), account, &[60_000, 40_000]));
+    let last = Fill::Bitcoin { inputs, change: Some((5, 30_000 - fee)), cancel: false };
+    let (keys, network) = (vault().keys, BitcoinNetwork::Regtest);
+    let next = replacement(&keys, network, &path, &send(70_000), &last, wish);
+    (last, next)
+}
+
 #[test]
 fn a_replacement_spends_the_same_coins_and_pays_enough_more_to_be_relayed() {
     let network = BitcoinNetwork::Regtest;
     let keys = vault().keys;
-    for (account, fee) in [(TAPROOT, 500), (WPKH, 500), (TAPROOT, 8_000), (WPKH, 29_000)] {
-        let path: DerivationPath = account.parse().unwrap();
-        let coins = coins(&funding(&vault(), account, &[60_000, 40_000]));
-        let change = Some((5, 30_000 - fee));
-        let next = replacement(&keys, network, &path, &send(70_000), &coins, change);
-        if fee == 29_000 {
-            let refusal = next.unwrap_err();
-            assert!(matches!(refusal, Refusal::Invalid { field: "change", .. }), "{refusal}");
-            continue;
-        }
+    let check = |account: &str, fee: u64, wish: Wish| {
+        let (last, next) = replaced(account, fee, wish);
+        let next = next.unwrap();
         let ask = Ask::BitcoinSend { outputs: send(70_000) };
         let request = request("bitcoin:regtest", account, ask);
-        let new = build(&keys, &request, network, &next.unwrap()).unwrap();
+        let new = build(&keys, &request, network, &next).unwrap();
         let old = planned(account, &[60_000, 40_000], 70_000, fee);
         assert_eq!(new.spends, old.spends);
-        assert_eq!(new.intent.operations[0], old.intent.operations[0]);
+        match wish.cancel {
+            false => assert_eq!(new.intent.operations[0], old.intent.operations[0]),
+            true => {
+                let [Operation::Change { amount, path, .. }] = &new.intent.operations[..] else {
+                    panic!("{:?}", new.intent)
+                };
+                assert_eq!(*path, format!("{account}/1/5"));
+                let back = amount.to_u64().unwrap();
+                assert_eq!(back + new.fee_at_most.to_u64().unwrap(), 100_000);
+                assert!(new.intent.notes.iter().any(|note| note.starts_with("cancels")));
+            }
+        }
+        assert!(new.intent.notes.iter().any(|note| note.contains("BIP-125")));
         let artefact = finish(&keys, network, &new, &signed(&new)).unwrap();
         let spent = funding(&vault(), account, &[60_000, 40_000]).output;
         assert_eq!(consensus(&artefact.raw, &spent), Ok(()), "{account}");
         let size = deserialize::<Transaction>(&artefact.raw).unwrap().vsize();
+        let size = u64::try_from(size).unwrap();
         let paid = new.fee_at_most.to_u64().unwrap();
-        assert!(paid >= fee + u64::try_from(size).unwrap(), "{account}: {paid} after {fee}");
-        assert!(paid >= fee + fee.div_ceil(4), "{account}: {paid} after {fee}");
+        assert!(paid >= fee + size, "{account}: {paid} after {fee}");
+        match wish.fee_rate {
+            None => assert!(paid >= fee + fee.div_ceil(4), "{account}: {paid} after {fee}"),
+            // The size is the longest that signatures can make it.
+            Some(rate) => assert!((rate * size..=rate * (size + 3)).contains(&paid), "{paid}"),
+        }
+        // What this node makes, every other takes as its replacement, and not the other way round.
+        assert_eq!(crate::check_replacement(&keys, &request, &last, &next), Ok(()));
+        assert!(crate::check_replacement(&keys, &request, &next, &last).is_err());
+    };
+    for account in [TAPROOT, WPKH] {
+        for fee in [500, 8_000] {
+            check(account, fee, SPEED_UP);
+            check(account, fee, CANCEL);
+            check(account, fee, Wish { cancel: false, fee_rate: Some(60) });
+            check(account, fee, Wish { cancel: true, fee_rate: Some(120) });
+        }
+        // A cancel has more to pay from than a speed-up.
+        check(account, 29_000, CANCEL);
     }
+}
+
+#[test]
+fn a_replacement_that_cannot_pay_or_pays_too_little_is_refused_by_name() {
+    let (keys, network) = (vault().keys, BitcoinNetwork::Regtest);
+    let code = |fee, wish| replaced(TAPROOT, fee, wish).1.map(|_| ()).map_err(|e| e.code());
+    let rate = |cancel, rate| Wish { cancel, fee_rate: Some(rate) };
+    assert_eq!(code(29_000, SPEED_UP), Err("invalid_field"));
+    assert_eq!(code(500, rate(false, 3)), Err("fee_too_low_to_replace"));
+    assert_eq!(code(500, rate(true, 3)), Err("fee_too_low_to_replace"));
+    assert_eq!(code(500, rate(false, u64::MAX)), Err("invalid_field"));
+    assert_eq!(code(500, rate(true, u64::MAX)), Err("invalid_field"));
     let path: DerivationPath = TAPROOT.parse().unwrap();
-    let coins = coins(&funding(&vault(), TAPROOT, &[10_000]));
-    let none = replacement(&keys, network, &path, &send(9_000), &coins, None);
-    assert!(matches!(none, Err(Refusal::Invalid { field: "change", .. })));
+    let inputs = coins(&funding(&vault(), TAPROOT, &[10_000]));
+    let last = Fill::Bitcoin { inputs, change: None, cancel: false };
+    let next = |wish| replacement(&keys, network, &path, &send(9_000), &last, wish);
+    assert!(matches!(next(SPEED_UP), Err(Refusal::Invalid { field: "change", .. })));
+    // Without change of its own a cancel comes back at number 0.
+    assert!(matches!(next(CANCEL), Ok(Fill::Bitcoin { change: Some((0, _)), cancel: true, .. })));
+    let all = Wish { cancel: true, fee_rate: Some(89) };
+    assert!(next(all).is_err(), "{:?}", next(all));
+}
+
+#[test]
+fn a_cancel_pays_nobody_and_a_cancelled_request_stays_cancelled() {
+    let (keys, network) = (vault().keys, BitcoinNetwork::Regtest);
+    let ask = Ask::BitcoinSend { outputs: send(70_000) };
+    let request = request("bitcoin:regtest", TAPROOT, ask);
+    let (last, cancel) = replaced(TAPROOT, 500, CANCEL);
+    let cancel = cancel.unwrap();
+    let Fill::Bitcoin { inputs, change, .. } = &cancel else { panic!() };
+    // The same change without the flag is the payment, and more than there is.
+    let payment = Fill::Bitcoin { inputs: inputs.clone(), change: *change, cancel: false };
+    assert!(build(&keys, &request, network, &payment).is_err());
+    let nothing = Fill::Bitcoin { inputs: inputs.clone(), change: None, cancel: true };
+    assert!(build(&keys, &request, network, &nothing).is_err());
+    let dearer = Fill::Bitcoin { inputs: inputs.clone(), change: Some((5, 10_000)), cancel: false };
+    let refusal = crate::check_replacement(&keys, &request, &cancel, &dearer).unwrap_err();
+    assert!(refusal.to_string().contains("cancelled"), "{refusal}");
+    assert_eq!(crate::check_replacement(&keys, &request, &last, &cancel), Ok(()));
+    let Fill::Bitcoin { inputs, change: Some((number, sat)), .. } = &cancel else { panic!() };
+    let cheaper = Some((*number, sat + 400));
+    let cheaper = Fill::Bitcoin { inputs: inputs.clone(), change: cheaper, cancel: true };
+    let refusal = crate::check_replacement(&keys, &request, &last, &cheaper).unwrap_err();
+    assert_eq!(refusal.code(), "fee_too_low_to_replace");
 }
 
 #[test]
@@ -216,7 +293,7 @@ fn coins_and_addresses_of_others_are_refused_by_name() {
     let vault = vault();
     let build = |outputs: Vec<(String, u64)>, inputs: Vec<Coin>, change| {
         let request = request("bitcoin:regtest", TAPROOT, Ask::BitcoinSend { outputs });
-        let fill = Fill::Bitcoin { inputs, change };
+        let fill = Fill::Bitcoin { inputs, change, cancel: false };
         build(&vault.keys, &request, BitcoinNetwork::Regtest, &fill).map_err(|e| e.code())
     };
     let good = coins(&funding(&vault, TAPROOT, &[10_000]));
@@ -400,7 +477,7 @@ fn a_fee_bomb_is_refused_by_the_built_in_ceiling_and_by_the_requests() {
         let outputs = vec![(STRANGER.to_owned(), 1_000); outputs];
         let mut request = request("bitcoin:regtest", TAPROOT, Ask::BitcoinSend { outputs });
         request.fee_max = fee_max.map(Amount::from_u64);
-        let fill = Fill::Bitcoin { inputs: coins, change: None };
+        let fill = Fill::Bitcoin { inputs: coins, change: None, cancel: false };
         match build(&vault.keys, &request, BitcoinNetwork::Regtest, &fill) {
             Ok(plan) => ("accepted", plan.fee_at_most.to_u64().unwrap()),
             Err(Refusal::FeeOverCeiling { which, ceiling, .. }) => {

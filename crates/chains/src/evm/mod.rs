@@ -16,7 +16,7 @@ pub mod transaction;
 pub mod typed_data;
 
 pub use address::{account, address};
-pub use plan::{build, decode, finish, spend_key};
+pub use plan::{build, decode, finish, nonce_and_prices, spend_key};
 
 /// The address that nobody holds.
 pub(crate) const ZERO_ADDRESS: address::EvmAddress = [0; 20];

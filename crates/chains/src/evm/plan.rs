@@ -127,6 +127,10 @@ fn unsigned(
 ) -> Result<(RawKind, Vec<u8>), Refusal> {
     match (&request.ask, fill) {
         (Ask::Raw { kind, bytes }, Fill::Nothing) => Ok((*kind, bytes.clone())),
+        (Ask::Raw { kind: RawKind::EvmTransaction, .. }, fill @ Fill::Evm { cancel: true, .. }) => {
+            let transaction = Transaction::Eip1559(cancelled(fill, chain_id, from)?);
+            Ok((RawKind::EvmTransaction, transaction.to_bytes()))
+        }
         (Ask::Raw { .. }, _) => Err(Refusal::Invalid {
             field: "fill",
             reason: "bytes that were brought ready-made are not filled".to_owned(),
@@ -158,15 +162,12 @@ fn family(fill: &Fill) -> &'static str {
     }
 }
 
-fn filled(ask: &Ask, fill: &Fill, chain_id: u64, from: &EvmAddress) -> Result<TxEip1559, Refusal> {
-    let (
-        Ask::EvmCall { to, value, data, gas_limit: wanted },
-        Fill::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas, cancel },
-    ) = (ask, fill)
-    else {
+/// A transfer of nothing to itself.
+fn cancelled(fill: &Fill, chain_id: u64, from: &EvmAddress) -> Result<TxEip1559, Refusal> {
+    let Fill::Evm { nonce, gas_limit, max_fee_per_gas, max_priority_fee_per_gas, .. } = fill else {
         return Err(Refusal::Missing("fill"));
     };
-    let mut transaction = TxEip1559 {
+    Ok(TxEip1559 {
         chain_id,
         nonce: *nonce,
         gas_limit: *gas_limit,
@@ -174,7 +175,24 @@ fn filled(ask: &Ask, fill: &Fill, chain_id: u64, from: &EvmAddress) -> Result<Tx
         max_priority_fee_per_gas: *max_priority_fee_per_gas,
         to: TxKind::Call((*from).into()),
         ..TxEip1559::default()
+    })
+}
+
+/// Nonce, price and priority price of a ready-made transaction: what its cancel must outbid. Chain nodes count the price
+/// of the older types as both.
+pub fn nonce_and_prices(bytes: &[u8]) -> Result<(u64, u128, u128), Refusal> {
+    let transaction = Transaction::parse(bytes)?;
+    let common = transaction.common();
+    Ok((common.nonce, common.price, common.tip.unwrap_or(common.price)))
+}
+
+fn filled(ask: &Ask, fill: &Fill, chain_id: u64, from: &EvmAddress) -> Result<TxEip1559, Refusal> {
+    let (Ask::EvmCall { to, value, data, gas_limit: wanted }, Fill::Evm { gas_limit, cancel, .. }) =
+        (ask, fill)
+    else {
+        return Err(Refusal::Missing("fill"));
     };
+    let mut transaction = cancelled(fill, chain_id, from)?;
     if *cancel {
         return Ok(transaction);
     }

@@ -23,27 +23,40 @@ struct Instruction {
     data: Vec<u8>,
 }
 
-/// SOL-9: the unsigned message of a transfer.
+/// SOL-9: the unsigned message of a transfer; without `ask` (SOL-11) it advances the nonce and does nothing besides.
 pub(super) fn message(
     payer: Pubkey,
-    ask: &Ask,
+    ask: Option<&Ask>,
     blockhash: [u8; 32],
     nonce_account: Option<[u8; 32]>,
 ) -> Result<Vec<u8>, Refusal> {
     let advance = nonce_account.map(|account| advance_nonce(payer, Pubkey::from(account)));
     let act = match ask {
-        Ask::SolanaTransfer { to, lamports } => transfer(payer, Pubkey::from(*to), *lamports),
+        None if advance.is_none() => {
+            return Err(Refusal::Forbidden {
+                what: "a cancel without a durable nonce",
+                why: "two messages over one blockhash can both be mined",
+            });
+        }
+        None => None,
+        Some(ask) => Some(act(payer, ask)?),
+    };
+    let instructions: Vec<Instruction> = advance.into_iter().chain(act).collect();
+    compile(payer, &instructions, blockhash)
+}
+
+fn act(payer: Pubkey, ask: &Ask) -> Result<Instruction, Refusal> {
+    match ask {
+        Ask::SolanaTransfer { to, lamports } => Ok(transfer(payer, Pubkey::from(*to), *lamports)),
         Ask::SolanaTokenTransfer { mint, source, destination, amount, decimals } => {
             let [source, mint, destination] = [source, mint, destination].map(|k| Pubkey::from(*k));
-            token_transfer(payer, [source, mint, destination], *amount, *decimals)
+            Ok(token_transfer(payer, [source, mint, destination], *amount, *decimals))
         }
         _ => {
             let reason = "not for Solana".to_owned();
-            return Err(Refusal::Invalid { field: "ask", reason });
+            Err(Refusal::Invalid { field: "ask", reason })
         }
-    };
-    let instructions: Vec<Instruction> = advance.into_iter().chain([act]).collect();
-    compile(payer, &instructions, blockhash)
+    }
 }
 
 fn transfer(payer: Pubkey, to: Pubkey, lamports: u64) -> Instruction {
@@ -128,7 +141,7 @@ fn add(keys: &mut Vec<Pubkey>, key: Pubkey) {
 /// The decoded bytes must say what was asked, and nothing besides but the nonce's advance.
 pub(super) fn is_the_request(
     intent: &Intent,
-    ask: &Ask,
+    ask: Option<&Ask>,
     nonce_account: Option<[u8; 32]>,
 ) -> Result<(), Refusal> {
     let text = |bytes: &[u8; 32]| Pubkey::from(*bytes).to_string();
@@ -143,27 +156,29 @@ pub(super) fn is_the_request(
         .collect();
     let wanted_nonce = nonce_account.map(|account| text(&account));
     let wanted = match ask {
-        Ask::SolanaTransfer { to, lamports } => {
-            Operation::NativeTransfer { to: text(to), amount: Amount::from_u64(*lamports) }
+        None => None,
+        Some(Ask::SolanaTransfer { to, lamports }) => {
+            let amount = Amount::from_u64(*lamports);
+            Some(Operation::NativeTransfer { to: text(to), amount })
         }
-        Ask::SolanaTokenTransfer { mint, destination, amount, decimals, .. } => {
-            Operation::TokenTransfer {
+        Some(Ask::SolanaTokenTransfer { mint, destination, amount, decimals, .. }) => {
+            Some(Operation::TokenTransfer {
                 token: text(mint),
                 to: text(destination),
                 amount: Amount::from_u64(*amount),
                 decimals: Some(*decimals),
-            }
+            })
         }
-        _ => return Err(Refusal::NotTheRequest("another kind of ask".to_owned())),
+        Some(_) => return Err(Refusal::NotTheRequest("another kind of ask".to_owned())),
     };
     let source_fits = match ask {
-        Ask::SolanaTokenTransfer { source, .. } => {
+        Some(Ask::SolanaTokenTransfer { source, .. }) => {
             intent.notes.iter().any(|note| note.ends_with(&text(source)))
         }
         _ => true,
     };
     let nonce_fits = advanced == wanted_nonce.iter().collect::<Vec<_>>();
-    match nonce_fits && source_fits && acts == [&wanted] {
+    match nonce_fits && source_fits && acts == wanted.iter().collect::<Vec<_>>() {
         true => Ok(()),
         false => Err(Refusal::NotTheRequest("the message does something else".to_owned())),
     }

@@ -31,6 +31,10 @@ const SIGNATURE_FEE: u64 = 5_000;
 /// The most a transaction may pay with priority, lamports (0.02 SOL): 4,000 times the fee without priority.
 pub const FEE_LAMPORTS_MAX: u64 = 20_000_000;
 
+/// What the intent of a cancel notes.
+const CANCELS: &str =
+    "cancel: advance durable nonce; moves nothing and makes the request's transaction void";
+
 /// Builds the bytes of `(request, fill)`, decodes them, and checks that they are this request within every ceiling.
 pub fn build(
     keys: &VaultKeys,
@@ -48,12 +52,16 @@ pub fn build(
         }
         (
             Ask::SolanaTransfer { .. } | Ask::SolanaTokenTransfer { .. },
-            Fill::Solana { blockhash, nonce_account },
+            Fill::Solana { blockhash, nonce_account, cancel },
         ) => {
             let payer = key_at(keys, &request.path)?;
-            let bytes = create::message(payer, &request.ask, *blockhash, *nonce_account)?;
-            let plan = plan(keys, request, cluster, bytes)?;
-            create::is_the_request(&plan.intent, &request.ask, *nonce_account)?;
+            let ask = (!cancel).then_some(&request.ask);
+            let bytes = create::message(payer, ask, *blockhash, *nonce_account)?;
+            let mut plan = plan(keys, request, cluster, bytes)?;
+            create::is_the_request(&plan.intent, ask, *nonce_account)?;
+            if *cancel {
+                plan.intent.notes.push(CANCELS.to_owned());
+            }
             Ok(plan)
         }
         (Ask::SolanaTransfer { .. } | Ask::SolanaTokenTransfer { .. }, _) => {

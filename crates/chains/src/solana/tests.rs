@@ -21,7 +21,7 @@ fn key(byte: u8) -> Pubkey {
 }
 
 fn build_with(ask: Ask, blockhash: [u8; 32], nonce_account: Option<[u8; 32]>) -> Plan {
-    let fill = Fill::Solana { blockhash, nonce_account };
+    let fill = Fill::Solana { blockhash, nonce_account, cancel: false };
     let request = request("solana:local", PATH, ask);
     build(&vault().keys, &request, SolanaCluster::Local, &fill).unwrap()
 }
@@ -301,7 +301,7 @@ fn a_priority_fee_bomb_is_refused() {
     let mut request =
         request("solana:local", PATH, Ask::SolanaTransfer { to: [9; 32], lamports: 7 });
     request.fee_max = Some(Amount::from_u64(4_999));
-    let fill = Fill::Solana { blockhash: [3; 32], nonce_account: None };
+    let fill = Fill::Solana { blockhash: [3; 32], nonce_account: None, cancel: false };
     let refusal = build(&vault().keys, &request, SolanaCluster::Local, &fill).unwrap_err();
     assert!(matches!(refusal, Refusal::FeeOverCeiling { which: "request", .. }));
 }

@@ -8,8 +8,10 @@ pub(crate) mod clients;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod node;
+pub(crate) mod record;
 pub(crate) mod request;
 pub(crate) mod vault;
+pub(crate) mod verify;
 pub(crate) mod version;
 
 use crate::args::Command;
@@ -27,6 +29,7 @@ pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandErro
         Command::Request(command) => request::run(command, ctx),
         Command::Client(command) => clients::run(command, ctx),
         Command::Decode(args) => decode::run(args, ctx),
+        Command::Verify(args) => verify::run(&args, ctx),
         Command::Bench(command) => bench::run(command, ctx),
         Command::Demo(args) => demo::run(args, ctx),
         Command::Version => version::run(ctx),

@@ -21,7 +21,18 @@ pub(crate) fn one(ceremony: &CeremonyView) -> String {
         format!("  {} (node {}) {yes}", member.operator, member.node.short())
     }));
     lines.push(format!("  {}", state(ceremony)));
+    lines.extend(culprit(ceremony));
     lines.join("\n")
+}
+
+fn culprit(ceremony: &CeremonyView) -> Option<String> {
+    let node = ceremony.culprit?;
+    let member = ceremony.members.iter().find(|member| member.node == node)?;
+    Some(format!(
+        "  proven: {} broke the protocol; the proof: `outlast ceremony evidence {} --out FILE`",
+        member.operator,
+        ceremony.id.short()
+    ))
 }
 
 fn state(ceremony: &CeremonyView) -> String {

@@ -8,19 +8,23 @@ const [requests, token, payer, recipient, stranger] = process.argv.slice(2);
 const PATH = "m/44/501/0/0";
 const decode = (bytes) => getTransactionDecoder().decode(bytes);
 
-async function sign(ask, blockhash, nonce_account) {
-  const answer = await fetch(requests, {
+async function post(url, body) {
+  const answer = await fetch(url, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({
-      network: "solana:local", path: PATH, ask, fill: { chain: "solana", blockhash, nonce_account },
-      wait_ms: 30000,
-    }),
+    body: JSON.stringify({ ...body, wait_ms: 30000 }),
   });
   const request = await answer.json();
   if (!request.signed) throw new Error(JSON.stringify(request));
-  return Buffer.from(request.signed.raw, "base64");
+  return { id: request.id, bytes: Buffer.from(request.signed.raw, "base64") };
 }
+
+const request = (ask, blockhash, nonce_account) =>
+  post(requests, {
+    network: "solana:local", path: PATH, ask, fill: { chain: "solana", blockhash, nonce_account },
+  });
+const sign = async (...parts) => (await request(...parts)).bytes;
+const cancel = async (id) => (await post(new URL(`/v1/requests/${id}/cancel`, requests), {})).bytes;
 
 function send(svm, bytes) {
   const result = svm.sendTransaction(decode(bytes));
@@ -120,6 +124,20 @@ async function main() {
   result.durable = send(svm, late);
   result.durable_again = send(svm, late);
   result.nonce_advanced = first !== durable.value();
+
+  // A payment over the next nonce value is cancelled: the advance runs, and the payment is void for ever.
+  const payment = await request({ ...ask, amount: "2000000" }, durable.value(), durable.place);
+  const before = String(svm.getBalance(address(recipient)));
+  const second_value = durable.value();
+  const instead = await cancel(payment.id);
+  const uncancelled = LiteSVM.fromBytes(svm.toBytes());
+  result.cancel = send(svm, instead);
+  result.cancelled = send(svm, payment.bytes);
+  result.cancel_advanced = second_value !== durable.value();
+  result.cancel_moved_nothing = before === String(svm.getBalance(address(recipient)));
+  // The other way round: the payment first, and the cancel comes too late.
+  result.in_time = send(uncancelled, payment.bytes);
+  result.too_late = send(uncancelled, instead);
   console.log(JSON.stringify(result));
 }
 

@@ -259,8 +259,13 @@ pub fn outlast() -> Command {
 impl Cluster {
     /// Three nodes that met, with one 3-of-3 test vault.
     pub fn start(edit: impl Fn(&mut Settings)) -> Self {
+        Self::start_in(|home, name| home.join(name), edit)
+    }
+
+    /// As [`Cluster::start`], each node in the directory that `place` says.
+    pub fn start_in(place: impl Fn(&Path, &str) -> PathBuf, edit: impl Fn(&mut Settings)) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let create = |name: &&str| Node::create(&home.path().join(name), name, |s| edit(s));
+        let create = |name: &&str| Node::create(&place(home.path(), name), name, |s| edit(s));
         let nodes: Vec<Node> = ["a", "b", "c"].iter().map(create).collect();
         nodes.iter().for_each(Node::start);
         for me in &nodes {
@@ -341,6 +346,14 @@ impl Cluster {
         assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
         all[0].as_str().unwrap().to_owned()
     }
+}
+
+/// Value of one line of a node's metrics; zero when the line is not there.
+pub fn metric(node: &Node, line: &str) -> u64 {
+    let url = format!("http://{}/metrics", node.api);
+    let text = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+    let value = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
 }
 
 /// A personal message, signed with ECDSA.

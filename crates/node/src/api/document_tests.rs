@@ -7,7 +7,8 @@ use engine::{Caller, Class, Command, Problem, Reply, refuse};
 use model::amount::Amount;
 use model::api::{
     AccountView, AddressView, CeremonyMember, CeremonyView, KeyView, NodeView, PeerView,
-    Problem as ApiProblem, RequestView, SignedView, VaultView, VerdictView, WarningView,
+    Problem as ApiProblem, RecordView, RequestView, SignedView, VaultView, VerdictView,
+    WarningView,
 };
 use model::ids::{CeremonyId, ClientId, NodeId, RequestId, VaultId};
 use model::intent::{Fee, Intent, Network, Operation};
@@ -199,6 +200,16 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
         state: "done".into(),
         vault,
         failure,
+        culprit: vault.is_none().then_some(NodeId([1; 32])),
+    };
+    let record = |vault: Option<VaultId>| {
+        Reply::Record(Box::new(RecordView {
+            ceremony: CeremonyId([2; 32]),
+            vault,
+            culprit: vault.is_none().then_some(NodeId([1; 32])),
+            sha256: "ab".repeat(32),
+            record: "0504".into(),
+        }))
     };
     Ok(match command {
         Command::Node | Command::Trust(_) | Command::ResumePair(_) | Command::ReleasePeer(_) => {
@@ -208,6 +219,8 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
             Reply::Ceremony(ceremony(Some(VaultId([6; 32])), None))
         }
         Command::Ceremonies => Reply::Ceremonies(vec![ceremony(None, Some("why".into()))]),
+        Command::Evidence(_) => record(None),
+        Command::VaultCeremony(id) => record(Some(id)),
         Command::Vaults => Reply::Vaults(vec![vault]),
         Command::Vault(_) => Reply::Vault(vault),
         Command::Address { network, path, .. } => Reply::Address(AddressView {
@@ -229,11 +242,12 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
             Reply::Request(Box::new(request_view("waiting")))
         }
         Command::Request(_) => Reply::Request(Box::new(request_view("refused"))),
+        Command::Keyed { .. } => Reply::Requests(vec![]),
         Command::Requests { .. } => {
             Reply::Requests(["signed", "refused", "expired"].map(request_view).to_vec())
         }
         Command::NewClient { .. } => Reply::Client(ClientId([3; 16])),
-        Command::RemoveClient(_) => Reply::Done,
+        Command::RemoveClient(_) | Command::Known => Reply::Done,
         Command::EvmAccounts => Reply::EvmAccounts(vec![]),
     })
 }
@@ -282,7 +296,7 @@ fn url_of(path: &str, operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     let mut url = path.to_owned();
     let mut query = Vec::new();
-    for parameter in parameters {
+    for parameter in parameters.iter().filter(|parameter| parameter["in"] != "header") {
         let name = parameter["name"].as_str().unwrap();
         let value = match (name, parameter["schema"]["pattern"].as_str()) {
             ("id", Some("^[0-9a-f]{32}$")) => "11".repeat(16),
@@ -373,8 +387,10 @@ fn every_operation_fails_as_the_document_says() {
                 Command::Node
                 | Command::Ceremonies
                 | Command::Ceremony(_)
+                | Command::Evidence(_)
                 | Command::Vaults
                 | Command::Vault(_)
+                | Command::VaultCeremony(_)
                 | Command::Address { .. }
                 | Command::Account { .. }
                 | Command::Request(_)

@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use engine::{Caller, Class, Command, Reply, refuse};
+use engine::{Caller, Class, Command, Problem, Reply, refuse};
 use model::limits::BODY_BYTES_MAX;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
@@ -23,16 +23,27 @@ pub const WAIT_MS_MAX: u64 = 60_000;
 /// Characters of a bearer token at most.
 const TOKEN_BYTES_MAX: usize = 256;
 
-/// SHA-256 of the key in a verified TLS client certificate; put there by the listener alone.
+/// Credential of the key in a verified TLS client certificate ([`tls_credential`]); put there by the listener alone.
 #[derive(Debug, Clone, Copy)]
 pub struct TlsCaller(pub [u8; 32]);
+
+/// What a node keeps of a bearer token.
+pub fn token_credential(token: &str) -> [u8; 32] {
+    // API-AUTH-1: the two kinds have tags of their own, so no token can stand for a certificate.
+    model::hash::tagged("outlast/client-token/v1", &[token.as_bytes()])
+}
+
+/// What a node keeps of a client certificate: of SHA-256 of its subject public key info, which other tools print.
+pub fn tls_credential(key_hash: [u8; 32]) -> [u8; 32] {
+    model::hash::tagged("outlast/client-tls-key/v1", &[&key_hash])
+}
 
 /// Tells the operator's token from a program's.
 pub fn caller_of_token(state: &ApiState, token: &str) -> Option<Caller> {
     if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
         return None;
     }
-    let hash = model::hash::sha256(token.as_bytes());
+    let hash = token_credential(token);
     // API-AUTH-1: hashes are kept and compared, so the time of the comparison says nothing about the token.
     Some(if hash == state.operator { Caller::Operator } else { Caller::Client(hash) })
 }
@@ -42,6 +53,14 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whose credential the head shows, if any.
+pub fn caller_of_head(parts: &Parts, state: &ApiState) -> Option<Caller> {
+    if let Some(token) = bearer(&parts.headers) {
+        return caller_of_token(state, token);
+    }
+    parts.extensions.get::<TlsCaller>().map(|key| Caller::Client(key.0))
 }
 
 /// Anybody with a credential; clients are checked by the engine.
@@ -54,11 +73,9 @@ impl FromRequestParts<Arc<ApiState>> for Asker {
         parts: &mut Parts,
         state: &Arc<ApiState>,
     ) -> Result<Self, ApiError> {
-        if let Some(token) = bearer(&parts.headers) {
-            return caller_of_token(state, token).map(Self).ok_or(ApiError(unauthorized()));
-        }
-        let tls = parts.extensions.get::<TlsCaller>();
-        tls.map(|key| Self(Caller::Client(key.0))).ok_or(ApiError(unauthorized()))
+        let caller = caller_of_head(parts, state).ok_or(ApiError(unauthorized()))?;
+        state.door.enter(caller, 1)?;
+        Ok(Self(caller))
     }
 }
 
@@ -196,6 +213,16 @@ impl ApiState {
         self.running.get().ok_or(ApiError(sealed()))
     }
 
+    /// Asks the engine whether it knows this caller.
+    pub async fn admit(&self, caller: Caller) -> Result<(), Problem> {
+        match caller {
+            Caller::Operator => Ok(()),
+            Caller::Client(_) => {
+                self.ask(caller, Command::Known, 0).await.map(drop).map_err(|error| error.0)
+            }
+        }
+    }
+
     /// Asks the engine; `wait_ms` is the caller's own wait.
     pub async fn ask(
         &self,
@@ -209,6 +236,7 @@ impl ApiState {
             return Err(ApiError(refuse(Class::Refused, "invalid_field", text)));
         }
         let time = ANSWER_TIME_MAX.saturating_add(Duration::from_millis(wait_ms));
+        let _waiting = self.door.wait(caller)?;
         let asked = self.running()?.handle.ask(caller, command);
         match tokio::time::timeout(time, asked).await {
             Ok(answer) => answer.map_err(ApiError),

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A contribution or a proof must be younger than this.
 const PROOF_AGE_MS_MAX: u64 = 10 * 60 * 1000;
+/// The clock may be behind the journal by this much; beyond it the engine signs nothing.
+const CLOCK_BEHIND_MS_MAX: u64 = 60_000;
 /// One real write serves every question within this time, so that strangers cannot make the disk work.
 const PROBE_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -77,7 +79,15 @@ fn from_status(status: &Status, now_ms: u64) -> Vec<Missing> {
         let text = format!("{reachable} of {vaults} vaults have a quorum of linked nodes");
         all.push(missing("peers", text));
     }
-    if status.held_by > 0 {
+    if status.clock_behind_ms > CLOCK_BEHIND_MS_MAX {
+        let text = format!("the clock is {} ms behind the journal", status.clock_behind_ms);
+        all.push(missing("clock", text));
+    }
+    // One peer's word is not enough: where the others suffice, this node signs.
+    if status.went_back {
+        let text = "this node's journal went back; all peers' operators or its own must decide";
+        all.push(missing("held", text));
+    } else if status.held_by > 0 && status.vaults_reachable < status.vaults {
         let text = format!("{} peers hold this node; their operators must decide", status.held_by);
         all.push(missing("held", text));
     }
@@ -133,6 +143,10 @@ mod tests {
         check(good.clone(), PROOF_AGE_MS_MAX + 1, &[]);
         check(good.clone(), PROOF_AGE_MS_MAX + 2, &["proof"]);
         check(Status { vaults_reachable: 1, ..good.clone() }, 1, &["peers"]);
-        check(Status { held_by: 1, ..good }, 1, &["held"]);
+        check(Status { held_by: 1, ..good.clone() }, 1, &[]);
+        let held = Status { held_by: 1, vaults_reachable: 1, ..good.clone() };
+        check(held, 1, &["peers", "held"]);
+        check(Status { clock_behind_ms: 60_001, ..good.clone() }, 1, &["clock"]);
+        check(Status { went_back: true, ..good }, 1, &["held"]);
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants: a credential is checked before a body is read; bodies are strict JSON within bounds; every refusal has
 //! a stable code; overload is shed at the door with 429. Absent on purpose: cookies, CORS, sessions, state of its own.
 
+mod door;
 mod extract;
 mod health;
 mod problem;
@@ -10,14 +11,19 @@ mod routes;
 mod serve;
 mod state;
 mod tls;
+mod watched;
 
+pub use door::{ClientLimits, Door};
 pub use extract::{
-    ANSWER_TIME_MAX, Asker, TlsCaller, WAIT_MS_MAX, bearer, caller_of_token, read_body,
+    ANSWER_TIME_MAX, TlsCaller, WAIT_MS_MAX, bearer, caller_of_head, caller_of_token, read_body,
+    tls_credential, token_credential,
 };
 pub use problem::{ApiError, status, unauthorized};
 pub use serve::{ListenError, Server, bind};
 pub use state::{ApiState, Running, Unsealer};
 pub use tls::{ApiTls, TlsError};
+
+use problem::Refused;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -64,6 +70,9 @@ async fn observe(
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     state.metrics.http(route, status);
+    if let Some(Refused(code)) = response.extensions().get() {
+        state.metrics.refusal(code);
+    }
     span.in_scope(|| tracing::debug!(status, "answered"));
     let headers = response.headers_mut();
     headers.insert("x-request-id", HeaderValue::from(number));

@@ -9,6 +9,10 @@ use engine::{Class, Problem, refuse};
 #[derive(Debug)]
 pub struct ApiError(pub Problem);
 
+/// Goes with the answer to where it is counted: the refusal's name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused(pub(super) &'static str);
+
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         Self(problem)
@@ -41,16 +45,19 @@ pub fn status(problem: &Problem) -> StatusCode {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = status(&self.0);
+        let retry_secs = self.0.retry_ms.unwrap_or(1_000).div_ceil(1_000).max(1);
         let body = Json(self.0.to_api());
-        match status {
+        let mut response = match status {
             StatusCode::TOO_MANY_REQUESTS => {
-                (status, [(header::RETRY_AFTER, "1")], body).into_response()
+                (status, [(header::RETRY_AFTER, retry_secs.to_string())], body).into_response()
             }
             StatusCode::UNAUTHORIZED => {
                 (status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
             }
             _ => (status, body).into_response(),
-        }
+        };
+        response.extensions_mut().insert(Refused(self.0.code));
+        response
     }
 }
 
@@ -95,5 +102,8 @@ mod tests {
         }
         let shed = ApiError(refuse(Class::Overloaded, "overloaded", "")).into_response();
         assert_eq!(shed.headers()["retry-after"], "1");
+        let full = refuse(Class::Overloaded, "vault_open_max", "").retry_after_ms(9_001);
+        assert_eq!(full.hint.as_deref(), Some("try again in 10 s"));
+        assert_eq!(ApiError(full).into_response().headers()["retry-after"], "10");
     }
 }

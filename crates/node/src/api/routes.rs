@@ -1,6 +1,8 @@
 //! The routes: from a path and a body to one command, and from its reply to JSON.
 
-use super::extract::{Asker, Id, Operator, Params, Strict, StrictSecret};
+use super::extract::{
+    Asker, Id, Operator, Params, Strict, StrictSecret, tls_credential, token_credential,
+};
 use super::health;
 use super::problem::ApiError;
 use super::state::ApiState;
@@ -42,10 +44,12 @@ pub fn all() -> Vec<(&'static str, MethodRouter<Arc<ApiState>>)> {
         ("/v1/peers/{id}/release", post(release)),
         ("/v1/ceremonies", get(ceremonies).post(new_ceremony)),
         ("/v1/ceremonies/{id}", get(ceremony)),
+        ("/v1/ceremonies/{id}/evidence", get(evidence)),
         ("/v1/ceremonies/{id}/join", post(join_ceremony)),
         ("/v1/vaults", get(vaults)),
         ("/v1/vaults/{id}", get(vault)),
         ("/v1/vaults/{id}/address", get(address)),
+        ("/v1/vaults/{id}/ceremony", get(vault_ceremony)),
         ("/v1/vaults/{id}/account", get(account)),
         ("/v1/vaults/{id}/requests", get(requests).post(submit)),
         ("/v1/requests/{id}", get(request)),
@@ -78,6 +82,7 @@ fn respond(reply: Reply) -> Response {
         Reply::Node(view) => Json(view).into_response(),
         Reply::Ceremony(view) => Json(view).into_response(),
         Reply::Ceremonies(views) => Json(views).into_response(),
+        Reply::Record(view) => Json(*view).into_response(),
         Reply::Vaults(views) => Json(views).into_response(),
         Reply::Vault(view) => Json(view).into_response(),
         Reply::Address(view) => Json(view).into_response(),
@@ -164,6 +169,14 @@ async fn new_ceremony(
 
 async fn ceremony(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>) -> Answer {
     operator(&state, Command::Ceremony(id)).await
+}
+
+async fn evidence(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>) -> Answer {
+    operator(&state, Command::Evidence(id)).await
+}
+
+async fn vault_ceremony(State(state): Shared, Asker(caller): Asker, Id(id): Id<VaultId>) -> Answer {
+    state.ask(caller, Command::VaultCeremony(id), 0).await.map(respond)
 }
 
 async fn join_ceremony(State(state): Shared, _: Operator, Id(id): Id<CeremonyId>) -> Answer {
@@ -272,10 +285,8 @@ async fn decode(
     Asker(caller): Asker,
     Strict(body): Strict<api::DecodeRequest>,
 ) -> Result<Json<Intent>, ApiError> {
-    if caller != Caller::Operator {
-        // Decoding needs no vault; asking the engine tells a program's token from an invented one.
-        state.ask(caller, Command::Vaults, 0).await?;
-    }
+    // Decoding needs no vault; asking the engine tells a program's token from an invented one.
+    state.admit(caller).await?;
     let kind = chains::raw_kind(&body.format)?;
     let bytes = chains::parse_raw(kind, &body.bytes)?;
     Ok(Json(chains::decode(kind, body.network, &bytes)?))
@@ -298,10 +309,10 @@ async fn new_client(
     Strict(body): Strict<NewClient>,
 ) -> Result<Json<api::ClientToken>, ApiError> {
     let (token, token_hash) = match &body.tls_key {
-        Some(text) => (String::new(), tls_key(text)?),
+        Some(text) => (String::new(), tls_credential(tls_key(text)?)),
         None => {
             let token = format!("ol_{}", hex::encode(OsEntropy.bytes::<32>()));
-            let hash = model::hash::sha256(token.as_bytes());
+            let hash = token_credential(&token);
             (token, hash)
         }
     };

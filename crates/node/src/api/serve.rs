@@ -4,6 +4,7 @@
 
 use super::extract::TlsCaller;
 use super::tls::ApiTls;
+use super::watched::{SlowEnd, Watched};
 use crate::metrics::Metrics;
 use crate::sys;
 use axum::{Extension, Router};
@@ -13,23 +14,40 @@ use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-/// Connections at one time.
-const CONNECTIONS_MAX: usize = 1024;
-/// A caller's request head must be there within this time (slowloris); also how long an idle connection is kept.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
-/// A TLS handshake takes at most this long.
-const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes of a request head at most.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Header lines at most.
 const HEADERS_MAX: usize = 64;
-/// An answer that its caller does not take ends the connection after this time.
-const ANSWER_STALL_MAX: Duration = Duration::from_secs(30);
+/// What strangers may take up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Connections at one time.
+    pub connections: u32,
+    /// A caller's request head must be there within this time (slowloris); also how long an idle connection is kept.
+    pub head: Duration,
+    /// A TLS handshake takes at most this long.
+    pub handshake: Duration,
+    /// An answer that its caller does not take ends the connection after this time.
+    pub answer: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            head: Duration::from_secs(30),
+            handshake: Duration::from_secs(5),
+            answer: Duration::from_secs(30),
+        }
+    }
+}
+
 /// Pause after the operating system gave no connection (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -61,6 +79,7 @@ pub struct Server {
     listener: TcpListener,
     tls: Option<ApiTls>,
     address: SocketAddr,
+    bounds: Bounds,
 }
 
 impl core::fmt::Debug for Server {
@@ -78,13 +97,19 @@ pub async fn bind(address: SocketAddr, tls: Option<ApiTls>) -> Result<Server, Li
     let failed = |error| ListenError::Bind(address, error);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    Ok(Server { listener, tls, address })
+    Ok(Server { listener, tls, address, bounds: Bounds::default() })
 }
 
 impl Server {
     /// Where it listens; the port is real also where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Other bounds, so that tests need not wait.
+    #[cfg(test)]
+    pub(super) fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// Serves until `stop` turns true, then lets answers under way finish for at most `grace`.
@@ -95,7 +120,7 @@ impl Server {
         mut stop: watch::Receiver<bool>,
         grace: Duration,
     ) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(Self::places(self.bounds)));
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -111,14 +136,22 @@ impl Server {
                 continue;
             };
             let (router, tls, stop) = (router.clone(), self.tls.clone(), stop.clone());
+            let (metrics, bounds) = (Arc::clone(&metrics), self.bounds);
             tokio::spawn(async move {
-                serve(stream, tls, router, stop).await;
+                // API-LISTEN-4: whoever was slow is counted by what it did not do.
+                if let Some(slow) = serve(stream, tls, router, stop, bounds).await {
+                    metrics.connection_slow(slow.code());
+                }
                 drop(place);
             });
         }
         drop(self.listener);
-        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-        let _out_of_time = tokio::time::timeout(grace, places.acquire_many(all)).await;
+        let all = places.acquire_many(self.bounds.connections);
+        let _out_of_time = tokio::time::timeout(grace, all).await;
+    }
+
+    fn places(bounds: Bounds) -> usize {
+        usize::try_from(bounds.connections).unwrap_or(Semaphore::MAX_PERMITS)
     }
 }
 
@@ -127,25 +160,30 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _nobody_to_say = stop.wait_for(|stop| *stop).await;
 }
 
+/// Serves one connection to its end; what its caller did not do in time.
 async fn serve(
     stream: TcpStream,
     tls: Option<ApiTls>,
     router: Router,
     stop: watch::Receiver<bool>,
-) {
+    bounds: Bounds,
+) -> Option<SlowEnd> {
     let _best_effort = stream.set_nodelay(true);
     // A caller that does not take its answer loses its connection.
-    let _best_effort = sys::set_tcp_user_timeout(stream.as_fd(), ANSWER_STALL_MAX);
+    let _best_effort = sys::set_tcp_user_timeout(stream.as_fd(), bounds.answer);
     let Some(tls) = tls else {
-        return speak(stream, router, stop).await;
+        return speak(stream, router, stop, bounds).await;
     };
-    let handshake = tokio::time::timeout(HANDSHAKE_TIME_MAX, tls.accept(stream));
-    if let Ok(Ok((stream, caller))) = handshake.await {
-        let router = match caller {
-            Some(key) => router.layer(Extension(TlsCaller(key))),
-            None => router,
-        };
-        speak(stream, router, stop).await;
+    match tokio::time::timeout(bounds.handshake, tls.accept(stream)).await {
+        Err(_) => Some(SlowEnd::Handshake),
+        Ok(Err(_)) => None,
+        Ok(Ok((stream, caller))) => {
+            let router = match caller {
+                Some(key) => router.layer(Extension(TlsCaller(key))),
+                None => router,
+            };
+            speak(stream, router, stop, bounds).await
+        }
     }
 }
 
@@ -153,20 +191,24 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     router: Router,
     mut stop: watch::Receiver<bool>,
-) {
+    bounds: Bounds,
+) -> Option<SlowEnd> {
+    let (stream, begun) = Watched::new(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_MAX)
+        .header_read_timeout(bounds.head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
-    tokio::select! {
-        _ended = connection.as_mut() => {}
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
         () = stopped(&mut stop) => {
             // Finishes the answer under way, takes no further request on this connection.
             connection.as_mut().graceful_shutdown();
-            let _ended = connection.await;
+            connection.await
         }
-    }
+    };
+    let error = ended.err()?;
+    SlowEnd::of(&error, begun.load(Ordering::Relaxed))
 }

@@ -1,9 +1,12 @@
 //! What every handler shares.
 
+use super::door::{ClientLimits, Door};
+use super::extract::token_credential;
 use super::problem::{ApiError, sealed};
 use crate::chain::ChainPool;
 use crate::compute::Compute;
 use crate::metrics::Metrics;
+use crate::rpc::Calls;
 use crate::runner::Handle;
 use engine::{Class, Problem, refuse};
 use model::secret::Secret;
@@ -25,12 +28,16 @@ pub struct Running {
 
 /// What every handler shares.
 pub struct ApiState {
-    /// SHA-256 of the operator's token.
+    /// Credential of the operator's token.
     pub operator: [u8; 32],
     /// Set once the node is unsealed.
     pub running: OnceLock<Running>,
     /// The chain nodes.
     pub chains: ChainPool,
+    /// Each client's share.
+    pub door: Door,
+    /// Calls that their client may ask again for.
+    pub(crate) calls: Calls,
     /// Counters.
     pub metrics: Arc<Metrics>,
     unsealer: Unsealer,
@@ -51,13 +58,16 @@ impl ApiState {
     pub fn new(
         operator_token: &Secret<String>,
         chains: ChainPool,
+        limits: ClientLimits,
         metrics: Arc<Metrics>,
         unsealer: Unsealer,
     ) -> Self {
         Self {
-            operator: model::hash::sha256(operator_token.expose().trim().as_bytes()),
+            operator: token_credential(operator_token.expose().trim()),
             running: OnceLock::new(),
             chains,
+            door: Door::new(limits),
+            calls: Calls::default(),
             metrics,
             unsealer,
             unsealing: tokio::sync::Mutex::new(()),

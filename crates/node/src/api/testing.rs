@@ -1,6 +1,6 @@
 //! A router whose engine is a closure: what the API asks and how answers come back, without a cluster.
 
-use super::{ApiState, Running, router};
+use super::{ApiState, ClientLimits, Running, router};
 use crate::chain::{ChainPool, Chains};
 use crate::compute::Compute;
 use crate::home::ChainRpc;
@@ -46,7 +46,13 @@ pub(crate) fn sealed_node(
     let metrics = Arc::new(Metrics::default());
     let chains = ChainPool::start(Chains::new(rpc).unwrap(), Arc::clone(&metrics)).unwrap();
     let token = Secret::new(format!("{OPERATOR_TOKEN}\n"));
-    let state = Arc::new(ApiState::new(&token, chains, metrics, Box::new(unsealer)));
+    // Filled slowly, so that a test may use a share up.
+    let limits = ClientLimits {
+        client_calls_per_second: 1,
+        client_calls_burst: 1_000,
+        ..ClientLimits::default()
+    };
+    let state = Arc::new(ApiState::new(&token, chains, limits, metrics, Box::new(unsealer)));
     let router = router(&state);
     Fixture { state, router }
 }

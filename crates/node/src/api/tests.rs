@@ -115,7 +115,7 @@ fn tokens_tell_the_operator_from_programs() {
         request.headers_mut().insert("authorization", header.parse().unwrap());
         assert_eq!(block_on(fixture.json(request)).0, status, "{header}");
     }
-    let client = Caller::Client(model::hash::sha256(b"client-token"));
+    let client = Caller::Client(super::token_credential("client-token"));
     assert_eq!(*seen.lock().unwrap(), [Caller::Operator, client]);
 }
 
@@ -225,6 +225,6 @@ fn a_new_client_gets_a_token_whose_hash_the_engine_keeps() {
     let key = "ab".repeat(32);
     let (_, body) = ask(&json!({ "name": "mtls", "vaults": [], "tls_key": key }).to_string());
     assert_eq!(body["token"], "");
-    let expected = [model::hash::sha256(token.as_bytes()), [0xab; 32]];
+    let expected = [super::token_credential(&token), super::tls_credential([0xab; 32])];
     assert_eq!(*seen.lock().unwrap(), expected);
 }

@@ -1,8 +1,9 @@
 //! TLS for an API that leaves loopback: TLS 1.3, the operator's certificate, optionally client certificates.
 //!
-//! A verified client certificate acts as a service key: its caller is SHA-256 of its subject public key info, so a
+//! A verified client certificate acts as a service key: its caller is a hash of its subject public key info, so a
 //! renewed certificate over the same key stays the same client.
 
+use super::extract::tls_credential;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
@@ -70,7 +71,7 @@ impl ApiTls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Handshakes; answers the stream and the hash of the caller's key, if it showed one.
+    /// Handshakes; answers the stream and the caller's credential, if it showed a certificate.
     pub async fn accept(
         &self,
         stream: TcpStream,
@@ -84,7 +85,7 @@ impl ApiTls {
 
 fn key_hash(certificate: &CertificateDer<'_>) -> std::io::Result<[u8; 32]> {
     let parsed = ParsedCertificate::try_from(certificate).map_err(std::io::Error::other)?;
-    Ok(model::hash::sha256(parsed.subject_public_key_info().as_ref()))
+    Ok(tls_credential(model::hash::sha256(parsed.subject_public_key_info().as_ref())))
 }
 
 fn open(path: &Path) -> Result<File, TlsError> {

@@ -6,11 +6,13 @@
 
 use super::{ChainCallError, Client};
 use engine::{Facts, FactsQuery};
-use model::limits::ITEMS_PER_REQUEST_MAX;
+use model::limits::{FRAME_BYTES_MAX, ITEMS_PER_REQUEST_MAX, TRANSACTION_BYTES_MAX};
 use model::request::Coin;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Bytes that the whole transactions of the coins may have together: a proposal must fit in one frame.
+const COINS_BYTES_MAX: usize = FRAME_BYTES_MAX - 16 * 1024;
 /// Child numbers that are looked at on each chain.
 const RANGE: u32 = 1000;
 /// Code of a refused scan while another one runs.
@@ -80,6 +82,7 @@ fn select(
 ) -> Result<(Vec<Coin>, u64), ChainCallError> {
     let mut coins = Vec::new();
     let (mut sum, mut fee) = (0u64, rate.saturating_mul(BASE_VBYTES));
+    let (mut bytes, mut too_long) = (0usize, 0u64);
     for coin in found.into_iter().filter(|coin| coin.satoshi > rate.saturating_mul(INPUT_VBYTES)) {
         if (sum >= satoshi.saturating_add(fee) && !coins.is_empty())
             || coins.len() >= ITEMS_PER_REQUEST_MAX
@@ -89,18 +92,27 @@ fn select(
         if client.call("gettxout", &json!([coin.txid, coin.vout, true]))?.is_null() {
             continue;
         }
-        coins.push(Coin {
-            transaction: whole_transaction(client, &coin)?,
-            vout: coin.vout,
-            child: coin.child,
-        });
+        let transaction = whole_transaction(client, &coin)?;
+        let with_it = bytes.saturating_add(transaction.len());
+        if transaction.len() > TRANSACTION_BYTES_MAX || with_it > COINS_BYTES_MAX {
+            too_long = too_long.saturating_add(coin.satoshi);
+            continue;
+        }
+        bytes = with_it;
+        coins.push(Coin { transaction, vout: coin.vout, child: coin.child });
         sum = sum.saturating_add(coin.satoshi);
         fee = fee.saturating_add(rate.saturating_mul(INPUT_VBYTES));
     }
     if sum < satoshi.saturating_add(fee) || coins.is_empty() {
-        let message = format!(
+        let mut message = format!(
             "the account's confirmed coins are worth {sum} satoshi; {satoshi} and a fee of {fee} are needed"
         );
+        if too_long > 0 {
+            message.push_str(&format!(
+                "; {too_long} satoshi more are in coins whose transactions are too long to be shown to the \
+                 other nodes"
+            ));
+        }
         let method = "scantxoutset".to_owned();
         return Err(ChainCallError::Refused { method, code: -6, message, data: None });
     }
@@ -252,6 +264,53 @@ mod tests {
         assert_eq!(ask("", 160_000_000), Ok(both));
         let error = ask("", 300_000_000).unwrap_err().to_string();
         assert!(error.contains("worth 200000000 satoshi"), "{error}");
+    }
+
+    #[test]
+    fn coins_whose_transactions_fill_no_frame_are_passed_over_for_others() {
+        let node = |lengths: [usize; 3]| {
+            ChainNode::start(move |method, params| match method {
+                "scantxoutset" => {
+                    let coin = |height: u64, btc: f64| {
+                        json!({ "txid": format!("{height}"), "vout": 0, "amount": btc,
+                            "height": height, "desc": "tr([00000000/0/3]k)#c" })
+                    };
+                    Ok(json!({ "unspents": [coin(0, 3.0), coin(1, 2.0), coin(2, 1.0)] }))
+                }
+                "gettxout" => Ok(json!({})),
+                "getblockhash" => Ok(params[0].clone()),
+                "getrawtransaction" => {
+                    let height = usize::try_from(params[2].as_u64().unwrap()).unwrap();
+                    Ok(json!("aa".repeat(lengths[height])))
+                }
+                "estimatesmartfee" => Ok(json!({ "errors": [] })),
+                other => panic!("{other}"),
+            })
+        };
+        let query = |satoshi| FactsQuery {
+            network: Network::Bitcoin(BitcoinNetwork::Regtest),
+            from: "tr(xpub/0/*)#checksum".into(),
+            to: None,
+            value: "0".into(),
+            data: vec![],
+            satoshi,
+            held: [].into(),
+        };
+        let lengths = |answer: Result<Facts, ChainCallError>| match answer {
+            Ok(Facts::Bitcoin { coins, .. }) => {
+                Ok(coins.iter().map(|coin| coin.transaction.len()).collect::<Vec<_>>())
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        };
+        let too_long = TRANSACTION_BYTES_MAX + 1;
+        let found = facts(&node([too_long, 10, 20]).client(), &query(250_000_000));
+        assert_eq!(lengths(found), Ok(vec![10, 20]));
+        let found = facts(&node([120_000, 126_000, 20]).client(), &query(350_000_000));
+        assert_eq!(lengths(found), Ok(vec![120_000, 20]));
+        let none = lengths(facts(&node([too_long, 10, 20]).client(), &query(450_000_000)));
+        let text = none.unwrap_err();
+        assert!(text.contains("300000000 satoshi more are in coins whose"), "{text}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod solana;
 
 pub use call::{ChainCallError, Client};
 pub use evm::Cost;
-pub use pool::ChainPool;
+pub use pool::{ChainPool, sent};
 
 use crate::home::ChainRpc;
 use engine::{Facts, FactsQuery};
@@ -89,17 +89,35 @@ impl Chains {
         }
     }
 
-    /// Hands a signed transaction over and returns what the node says. Blocks.
-    pub fn broadcast(&self, network: Network, text: &str) -> Result<Value, ChainCallError> {
+    /// Hands a signed transaction over; one that the node has already is taken. Blocks.
+    pub fn broadcast(&self, network: Network, text: &str) -> Result<(), ChainCallError> {
         let client = self.client(network)?;
-        match network {
+        let result = match network {
             Network::Evm(_) => client.call("eth_sendRawTransaction", &serde_json::json!([text])),
             Network::Bitcoin(_) => client.call("sendrawtransaction", &serde_json::json!([text])),
             Network::Solana(_) => {
                 client.call("sendTransaction", &serde_json::json!([text, { "encoding": "base64" }]))
             }
+        };
+        match result {
+            Err(ChainCallError::Refused { message, .. }) if is_known(&message) => Ok(()),
+            result => result.map(|_: Value| ()),
         }
     }
+}
+
+/// The words for a transaction that the chain node holds or has mined: geth and anvil, nethermind, Core, Solana.
+fn is_known(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let words = [
+        "already known",
+        "already imported",
+        "alreadyknown",
+        "already in",
+        "already-in-mempool",
+        "already been processed",
+    ];
+    words.iter().any(|words| message.contains(words))
 }
 
 /// Name of a network's family for metrics.
@@ -131,6 +149,21 @@ mod tests {
             "no chain node is configured for evm:1; set it under [rpc] in node.toml"
         );
         assert_eq!(chains.evm_ids(), [31337]);
+    }
+
+    #[test]
+    fn a_transaction_that_the_chain_node_has_already_counts_as_sent() {
+        for (words, known) in [
+            ("already known", true),
+            ("transaction already imported", true),
+            ("Transaction already in block chain", true),
+            ("txn-already-in-mempool", true),
+            ("This transaction has already been processed", true),
+            ("nonce too low", false),
+            ("insufficient fee, rejecting replacement", false),
+        ] {
+            assert_eq!(is_known(words), known, "{words}");
+        }
     }
 
     #[test]

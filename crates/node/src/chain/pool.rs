@@ -70,14 +70,15 @@ impl ChainPool {
         }
     }
 
-    /// Answers [`engine::Effect::Broadcast`]; the outcome goes to the log.
-    pub fn send_out(&self, request: RequestId, network: Network, text: String) {
+    /// Answers [`engine::Effect::Broadcast`]; the outcome goes to the log too.
+    pub fn send_out(&self, request: RequestId, network: Network, text: String, handle: &Handle) {
         let metrics = Arc::clone(&self.metrics);
+        let (engine, late) = (handle.clone(), handle);
         let task: Task = Box::new(move |chains| {
             let result = chains.broadcast(network, &text);
             metrics.chain(family(network), result.is_ok());
-            match result {
-                Ok(_) => tracing::info!(request = %request.short(), %network, "broadcast"),
+            match &result {
+                Ok(()) => tracing::info!(request = %request.short(), %network, "broadcast"),
                 Err(error) => {
                     let code = error.code();
                     tracing::warn!(
@@ -86,9 +87,11 @@ impl ChainPool {
                     );
                 }
             }
+            engine.bring(Input::Event(sent(request, result)));
         });
         if self.tasks.try_send(task).is_err() {
             tracing::warn!(request = %request.short(), code = "overloaded", "not broadcast");
+            late.offer_event(sent(request, Err(ChainCallError::Overloaded)));
         }
     }
 
@@ -137,6 +140,12 @@ impl ChainPool {
         self.tasks.try_send(task).map_err(|_| ChainCallError::Overloaded)?;
         answered.await.unwrap_or(Err(ChainCallError::Overloaded))
     }
+}
+
+/// What the engine hears of a broadcast.
+pub fn sent(request: RequestId, result: Result<(), ChainCallError>) -> Event {
+    let result = result.map_err(|error| (error.code().to_owned(), error.to_string()));
+    Event::Sent { request, result }
 }
 
 fn work(chains: &Chains, receiver: &Mutex<Receiver<Task>>) {

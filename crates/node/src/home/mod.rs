@@ -19,6 +19,7 @@ mod settings;
 pub use error::HomeError;
 pub use settings::{
     ApiTlsSettings, ChainRpc, DebugSettings, LogFormat, Logging, Settings, StoreSettings,
+    TamperPair,
 };
 
 use crate::entropy::OsEntropy;
@@ -65,6 +66,29 @@ impl SealedFile {
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| HomeError::Malformed(SEALED, error.to_string()))?;
         Ok(line(&text))
+    }
+}
+
+/// Settings that pass are written and read again as the same ones.
+pub(crate) fn fuzz_settings(text: &str) {
+    let Ok(settings) = Settings::parse(text) else { return };
+    if settings.check().is_ok() {
+        let again = Settings::parse(&settings.to_toml()).ok();
+        assert_eq!(again, Some(settings), "settings that read back otherwise");
+    }
+}
+
+/// A sealed file opens by no passphrase that was not its own, and is written and read again as the same one. A dear
+/// derivation is left out.
+pub(crate) fn fuzz_sealed(text: &str) {
+    let Ok(sealed) = serde_json::from_str::<SealedFile>(text) else { return };
+    let again = sealed.to_text().ok().and_then(|text| serde_json::from_str(&text).ok());
+    assert_eq!(again.as_ref(), Some(&sealed), "a sealed file that reads back otherwise");
+    if sealed.data_key.is_cheap() {
+        let bounds = Bounds { node: sealed.node, scratch: Path::new("/"), test_home: true };
+        let stranger = Secret::new("a stranger's guess".to_owned());
+        let opened = sealed.data_key.unwrap_key(Some(&stranger), bounds);
+        assert!(opened.is_err(), "a stranger opened a seal");
     }
 }
 

@@ -1,11 +1,15 @@
 //! `node.toml`: what the operator may see and edit. Nothing secret stands here; an unknown key is refused.
 
 use super::HomeError;
+use crate::api::ClientLimits;
 use model::limits::TEXT_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// A burst holds the largest batch of JSON-RPC, or that could never be served.
+const CALLS_BURST_MIN: u32 = 100;
 
 /// Public settings of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,9 @@ pub struct Settings {
     /// Chain nodes that this node may ask.
     #[serde(default)]
     pub rpc: ChainRpc,
+    /// Each client's share of the API.
+    #[serde(default)]
+    pub limits: ClientLimits,
     /// Bounds of the store.
     #[serde(default)]
     pub store: StoreSettings,
@@ -120,6 +127,17 @@ pub struct DebugSettings {
     /// Append what leaves of one-time scalars (their public halves, which peers see anyway) to this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_one_time: Option<PathBuf>,
+    /// Be the traitor of a test: spoil what this node sends to a peer for a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tamper_pair: Option<TamperPair>,
+}
+
+/// How much a test's traitor spoils.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TamperPair {
+    /// The first message of an ECDSA transfer after each start.
+    Once,
 }
 
 impl Settings {
@@ -135,6 +153,7 @@ impl Settings {
             test_home: false,
             logging: Logging::default(),
             rpc: ChainRpc::default(),
+            limits: ClientLimits::default(),
             store: StoreSettings::default(),
             debug: DebugSettings::default(),
         }
@@ -162,6 +181,12 @@ impl Settings {
             if !url.starts_with("http://") && !url.starts_with("https://") {
                 return Err(bad("rpc", "a URL begins with http:// or https://"));
             }
+        }
+        if self.limits.client_calls_per_second == 0 || self.limits.client_calls_waiting == 0 {
+            return Err(bad("limits", "zero would let no client in"));
+        }
+        if self.limits.client_calls_burst < CALLS_BURST_MIN {
+            return Err(bad("limits", "client_calls_burst: at least 100, the calls of one batch"));
         }
         if self.debug != DebugSettings::default() && !self.test_home {
             return Err(bad("debug", "is for test homes only"));
@@ -210,17 +235,45 @@ impl Settings {
         push_table(&mut text, self.rpc.bitcoin.iter().map(|(name, url)| (quoted(name), url)));
         text.push_str("\n# Solana clusters by name\n[rpc.solana]\n");
         push_table(&mut text, self.rpc.solana.iter().map(|(name, url)| (quoted(name), url)));
+        let ClientLimits { client_calls_per_second, client_calls_burst, client_calls_waiting } =
+            self.limits;
+        text.push_str(&format!(
+            "\n# Each client's share of the API: calls a second, at once after a pause, and waiting for answers.\n\
+             [limits]\n\
+             client_calls_per_second = {client_calls_per_second}\n\
+             client_calls_burst = {client_calls_burst}\n\
+             client_calls_waiting = {client_calls_waiting}\n"
+        ));
         text.push_str("\n[store]\n");
         match self.store.pages_max {
             Some(pages) => text.push_str(&format!("pages_max = {pages}\n")),
             None => text
                 .push_str("# Pages of 4 KiB that the store may grow to\n# pages_max = 1000000\n"),
         }
+        self.push_optional(&mut text);
+        text
+    }
+
+    /// Tables that most nodes do not have.
+    fn push_optional(&self, text: &mut String) {
+        if let Some(tls) = &self.api_tls {
+            let file = |path: &PathBuf| quoted(&path.to_string_lossy());
+            let (cert, key) = (file(&tls.cert), file(&tls.key));
+            text.push_str(&format!("\n[api_tls]\ncert = {cert}\nkey = {key}\n"));
+            if let Some(client_ca) = &tls.client_ca {
+                text.push_str(&format!("client_ca = {}\n", file(client_ca)));
+            }
+        }
+        if self.debug != DebugSettings::default() {
+            text.push_str("\n[debug]\n");
+        }
         if let Some(path) = &self.debug.record_one_time {
             let path = quoted(&path.to_string_lossy());
-            text.push_str(&format!("\n[debug]\nrecord_one_time = {path}\n"));
+            text.push_str(&format!("record_one_time = {path}\n"));
         }
-        text
+        if let Some(TamperPair::Once) = self.debug.tamper_pair {
+            text.push_str("tamper_pair = \"once\"\n");
+        }
     }
 }
 

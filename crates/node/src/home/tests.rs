@@ -182,6 +182,11 @@ fn settings_read_back_whatever_they_hold() {
     wide.rpc.bitcoin.insert("regtest".into(), "http://127.0.0.1:18443".into());
     wide.rpc.solana.insert("local test".into(), "http://127.0.0.1:8899".into());
     wide.store.pages_max = Some(1000);
+    let file = |name: &str| std::path::PathBuf::from(name);
+    let (cert, key) = (file("a.pem"), file("a \"key\".pem"));
+    wide.api_tls = Some(ApiTlsSettings { cert, key, client_ca: Some(file("ca.pem")) });
+    wide.debug.record_one_time = Some("a \"name\"".into());
+    wide.debug.tamper_pair = Some(TamperPair::Once);
     for settings in [settings(), wide] {
         assert_eq!(Settings::parse(&settings.to_toml()).unwrap(), settings);
         settings.check().unwrap();
@@ -201,6 +206,10 @@ fn bad_settings_are_named() {
     check(&|s| s.advertise = "host:0".into());
     check(&|s| s.advertise = ":7101".into());
     check(&|s| s.rpc.evm = [(1, "ftp://x".to_owned())].into());
+    // What tests may ask, outside a test home.
+    let real = |s: &mut Settings| s.test_home = false;
+    check(&|s| (real(s), s.debug.record_one_time = Some("x".into())).1);
+    check(&|s| (real(s), s.debug.tamper_pair = Some(TamperPair::Once)).1);
 }
 
 const TEXT_BYTES: usize = model::limits::TEXT_BYTES_MAX + 1;

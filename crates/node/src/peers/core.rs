@@ -4,14 +4,14 @@ use super::frame::{HELLO_BYTES_MAX, INCARNATION_BYTES};
 use super::table::Table;
 use super::tls::{Identity, Trusted};
 use super::{
-    LinkEnd, PEERS_MAX, PeerConfig, PeerEvent, PeerStatus, StartError, Timing, TrustError,
-    UNSETTLED_PER_PEER_MAX, dial,
+    GREETINGS_MAX, GREETINGS_PERIOD, LinkEnd, PEERS_MAX, PeerConfig, PeerEvent, PeerStatus,
+    StartError, Timing, TrustError, UNSETTLED_PER_PEER_MAX, dial,
 };
 use model::ids::NodeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -43,6 +43,7 @@ pub(super) struct Core {
     next_connection: AtomicU64,
     known: Mutex<BTreeMap<NodeId, Known>>,
     unsettled: Mutex<BTreeMap<NodeId, usize>>,
+    greeted: Mutex<BTreeMap<NodeId, (Instant, u32)>>,
     counters: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -75,6 +76,7 @@ impl Core {
             next_connection: AtomicU64::new(1),
             known: Mutex::default(),
             unsettled: Mutex::default(),
+            greeted: Mutex::default(),
             counters: Mutex::default(),
         })
     }
@@ -106,6 +108,7 @@ impl Core {
     pub(super) fn distrust(&self, peer: NodeId) {
         self.trusted.remove(&peer);
         let old = lock(&self.known).remove(&peer);
+        lock(&self.greeted).remove(&peer);
         if let Some(dialler) = old.and_then(|old| old.dialler) {
             dialler.abort();
         }
@@ -165,6 +168,20 @@ impl Core {
         }
         *count = count.saturating_add(1);
         Ok(Unsettled { core: self.clone(), peer })
+    }
+
+    /// Counts a connection that `peer` dialled: each costs this node's engine work, so they may not come too often.
+    pub(super) fn may_greet(&self, peer: NodeId) -> Result<(), LinkEnd> {
+        let (mut greeted, now) = (lock(&self.greeted), Instant::now());
+        let (since, count) = greeted.entry(peer).or_insert((now, 0));
+        if now.saturating_duration_since(*since) >= GREETINGS_PERIOD {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        if *count > GREETINGS_MAX {
+            return Err(LinkEnd::TooOften { bound: GREETINGS_MAX, within: GREETINGS_PERIOD });
+        }
+        Ok(())
     }
 
     /// Tells the engine; waits while the engine is behind.

@@ -11,6 +11,20 @@ pub enum LinkEnd {
     /// Nothing was heard for too long.
     #[error("nothing was heard for {0:?}")]
     Silent(Duration),
+    /// A frame that was begun did not come whole in time: the peer dribbles.
+    #[error("a frame that was begun was not whole after {0:?}")]
+    SlowFrame(Duration),
+    /// Frames that are whole, and hold what this node's engine cannot read.
+    #[error("the peer sent too much that does not read")]
+    Garbage,
+    /// The peer connects again and again.
+    #[error("more than {bound} connections of the peer within {within:?}")]
+    TooOften {
+        /// The bound.
+        bound: u32,
+        /// Time that it stands for.
+        within: Duration,
+    },
     /// The peer does not read what it is sent.
     #[error("the peer took no bytes for {0:?}")]
     Stalled(Duration),
@@ -87,6 +101,9 @@ impl LinkEnd {
         match self {
             Self::Closed => "closed",
             Self::Silent(_) => "silent",
+            Self::SlowFrame(_) => "slow_frame",
+            Self::Garbage => "garbage",
+            Self::TooOften { .. } => "too_often",
             Self::Stalled(_) => "stalled",
             Self::QueueFull => "queue_full",
             Self::Replaced => "replaced",

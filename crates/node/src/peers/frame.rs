@@ -87,8 +87,27 @@ fn push(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
 
 /// Reads one frame; a close between two frames is [`LinkEnd::Closed`], inside one it is [`LinkEnd::Truncated`].
 pub(super) async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Frame, LinkEnd> {
-    let mut length = [0u8; 4];
-    reader.read_exact(&mut length).await.map_err(|error| tls::name(&error))?;
+    let first = begin(reader).await?;
+    finish(first, reader).await
+}
+
+/// Reads the first byte of a frame: until it is there a link may be silent.
+pub(super) async fn begin<R: AsyncRead + Unpin>(reader: &mut R) -> Result<u8, LinkEnd> {
+    reader.read_u8().await.map_err(|error| tls::name(&error))
+}
+
+/// Reads the rest of a frame.
+pub(super) async fn finish<R: AsyncRead + Unpin>(
+    first: u8,
+    reader: &mut R,
+) -> Result<Frame, LinkEnd> {
+    let cut = |error: std::io::Error| match tls::name(&error) {
+        LinkEnd::Closed => LinkEnd::Truncated,
+        other => other,
+    };
+    let mut length = [first, 0, 0, 0];
+    let [_, rest @ ..] = &mut length;
+    reader.read_exact(rest).await.map_err(cut)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length == 0 {
         return Err(LinkEnd::Malformed("empty frame".into()));
@@ -96,14 +115,21 @@ pub(super) async fn read<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Frame, 
     if length > FRAME_BYTES_MAX.saturating_add(1) {
         return Err(LinkEnd::Oversized { found: length, bound: FRAME_BYTES_MAX });
     }
-    let cut = |error: std::io::Error| match tls::name(&error) {
-        LinkEnd::Closed => LinkEnd::Truncated,
-        other => other,
-    };
     let kind = reader.read_u8().await.map_err(cut)?;
     let mut payload = vec![0u8; length.saturating_sub(1)];
     reader.read_exact(&mut payload).await.map_err(cut)?;
     Frame::parse(kind, payload)
+}
+
+/// Reads as many frames as `data` holds and writes them again. A slice is never pending, so nothing waits here.
+pub(crate) fn fuzz_frames(mut data: &[u8]) -> Vec<u8> {
+    let mut again = Vec::new();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        let read = std::pin::pin!(read(&mut data)).poll(&mut context);
+        let std::task::Poll::Ready(Ok(frame)) = read else { return again };
+        frame.write_to(&mut again);
+    }
 }
 
 /// Writes one frame and flushes it.
@@ -140,8 +166,8 @@ mod tests {
         for frame in frames {
             let mut bytes = Vec::new();
             frame.write_to(&mut bytes);
-            for cut in [0, 3, 4, bytes.len() - 1] {
-                let expected = if cut < 4 { LinkEnd::Closed } else { LinkEnd::Truncated };
+            for cut in [0, 1, 3, 4, bytes.len() - 1] {
+                let expected = if cut == 0 { LinkEnd::Closed } else { LinkEnd::Truncated };
                 assert_eq!(read_bytes(&bytes[..cut]).await, Err(expected));
             }
             assert_eq!(read_bytes(&bytes).await, Ok(frame));

@@ -96,6 +96,9 @@ impl<'a> Link<'a> {
     /// Greets, judges, admits and takes the peer's place in the table.
     async fn settle(&mut self, dialled_by_us: bool) -> Result<Settled<'a>, LinkEnd> {
         let _place = self.core.unsettled(self.peer)?;
+        if !dialled_by_us {
+            self.core.may_greet(self.peer)?;
+        }
         let limit = self.core.timing.handshake;
         let late = |_| LinkEnd::HandshakeTimeout(limit);
         let hello = timeout(limit, self.greet(dialled_by_us)).await.map_err(late)??;
@@ -225,8 +228,13 @@ async fn receive(
     let limit = core.timing.dead_after;
     loop {
         // The clock runs only while we read: an engine that is behind does not make the peer look dead.
-        let frame = match timeout(limit, frame::read(reader)).await {
+        let first = match timeout(limit, frame::begin(reader)).await {
             Err(_) => return LinkEnd::Silent(limit),
+            Ok(Err(end)) => return end,
+            Ok(Ok(first)) => first,
+        };
+        let frame = match timeout(limit, frame::finish(first, reader)).await {
+            Err(_) => return LinkEnd::SlowFrame(limit),
             Ok(Err(end)) => return end,
             Ok(Ok(frame)) => frame,
         };

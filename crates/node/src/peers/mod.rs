@@ -20,6 +20,7 @@ mod table;
 mod tls;
 
 pub use end::LinkEnd;
+pub(crate) use frame::fuzz_frames;
 pub use frame::{HELLO_BYTES_MAX, INCARNATION_BYTES};
 
 use self::core::Core;
@@ -41,6 +42,11 @@ pub const EVENTS_MAX: usize = 256;
 pub const HANDSHAKES_MAX: usize = 32;
 /// Connections of one trusted peer that wait to be judged at a time.
 pub const UNSETTLED_PER_PEER_MAX: usize = 4;
+/// Connections of one trusted peer that are judged within [`GREETINGS_PERIOD`]; an honest one waits longer and longer
+/// between its dials.
+pub const GREETINGS_MAX: u32 = 30;
+/// Time that [`GREETINGS_MAX`] stands for.
+pub const GREETINGS_PERIOD: Duration = Duration::from_secs(10);
 
 /// What happens on the links.
 #[derive(Debug)]
@@ -268,10 +274,10 @@ impl PeerManager {
         live.queue(bytes)
     }
 
-    /// Ends the link to `peer`, if one is up; it is dialled again.
-    pub fn disconnect(&self, peer: NodeId) {
+    /// Ends the link to `peer` by `reason`, if one is up; it is dialled again.
+    pub fn disconnect(&self, peer: NodeId, reason: LinkEnd) {
         if let Some(live) = self.0.core.table.get(&peer) {
-            live.end(LinkEnd::Renewed);
+            live.end(reason);
         }
     }
 

@@ -270,8 +270,11 @@ async fn a_misbehaving_peer_loses_its_own_link_only() {
     Frame::Hello(hello(3)).write_to(&mut greeting);
     let mut false_pong = Vec::new();
     Frame::Pong(u64::MAX).write_to(&mut false_pong);
-    let cases: [(&[u8], &str); 7] = [
+    let cases: [(&[u8], &str); 9] = [
         (&oversized, "oversized_frame"),
+        (&[0xff; 5], "oversized_frame"),
+        // Cut inside the length, and inside what it announces.
+        (&[0, 0], "truncated_frame"),
         (&truncated, "truncated_frame"),
         (b"\0\0\0\x05GET / HTTP/1.1\r\n\r\n", "malformed_frame"),
         (&[0, 0, 0, 0], "malformed_frame"),
@@ -298,6 +301,83 @@ async fn a_misbehaving_peer_loses_its_own_link_only() {
     assert_eq!(a.frame().await, (honest.id, b"still here".to_vec()));
     let counters = honest.links.counters();
     assert!(counters.is_empty(), "the honest link never ended: {counters:?}");
+}
+
+/// Goal: a byte now and then keeps no link alive: neither in a frame nor in a greeting. Method: real bytes, each in a TLS
+/// record of its own, far faster than the time that silence is granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_dribbles_loses_its_link_by_name() {
+    let (mut a, mut honest) = (start(1).await, start(2).await);
+    let rogue_id = key(3).id();
+    a.links.trust(honest.id, "").unwrap();
+    a.links.trust(rogue_id, "").unwrap();
+    honest.links.trust(a.id, &a.endpoint()).unwrap();
+    a.up(honest.id).await;
+    honest.up(a.id).await;
+
+    let dribble = |mut rogue: Rogue, bytes: Vec<u8>| async move {
+        for byte in bytes {
+            // The node ends the link meanwhile: that is the point.
+            if rogue.stream.write_all(&[byte]).await.is_err() || rogue.stream.flush().await.is_err()
+            {
+                break;
+            }
+            sleep(timing().dead_after / 15).await;
+        }
+    };
+    let mut frame = Vec::new();
+    Frame::Data(vec![7; 4096]).write_to(&mut frame);
+    let rogue = Rogue::admitted(3, 3, &a).await;
+    a.up(rogue_id).await;
+    let slow = tokio::spawn(dribble(rogue, frame));
+    assert_eq!(a.down(rogue_id).await, LinkEnd::SlowFrame(timing().dead_after));
+    slow.abort();
+
+    let mut greeting = Vec::new();
+    Frame::Hello(vec![3; 4096]).write_to(&mut greeting);
+    let rogue = Rogue::connect(Identity::new(&key(3)).unwrap(), &a).await.unwrap();
+    let slow = tokio::spawn(dribble(rogue, greeting));
+    a.until_last_end(rogue_id, LinkEnd::HandshakeTimeout(timing().handshake)).await;
+    slow.abort();
+
+    assert_eq!(a.links.counters()["slow_frame"], 1);
+    honest.links.send(a.id, b"on time".to_vec()).unwrap();
+    assert_eq!(a.frame().await, (honest.id, b"on time".to_vec()));
+    assert!(honest.links.counters().is_empty(), "{:?}", honest.links.counters());
+}
+
+/// Goal: a peer that connects and greets again and again is turned away before its greeting is read, and is let in again
+/// later; the engine hears of a bounded number of links.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_greets_too_often_is_turned_away_by_name() {
+    let (mut a, mut honest) = (start(1).await, start(2).await);
+    let rogue_id = key(3).id();
+    a.links.trust(honest.id, "").unwrap();
+    a.links.trust(rogue_id, "").unwrap();
+    honest.links.trust(a.id, &a.endpoint()).unwrap();
+    a.up(honest.id).await;
+    honest.up(a.id).await;
+
+    let mut refused = 0;
+    for _ in 0..GREETINGS_MAX + 10 {
+        let Ok(mut rogue) = Rogue::connect(Identity::new(&key(3)).unwrap(), &a).await else {
+            continue;
+        };
+        // Before its own greeting, so that no work of the engine's is spent.
+        match rogue.read().await {
+            Ok(Frame::Hello(_)) => rogue.write(&Frame::Hello(hello(3))).await,
+            _ => refused += 1,
+        }
+    }
+    assert!(refused > 0, "nothing was turned away");
+    a.until_counted("too_often").await;
+    let ups = std::iter::from_fn(|| a.events.try_recv().ok())
+        .filter(|event| matches!(event, PeerEvent::Up { .. }))
+        .count();
+    assert!(ups <= usize::try_from(GREETINGS_MAX).unwrap(), "{ups} links");
+    honest.links.send(a.id, b"on time".to_vec()).unwrap();
+    assert_eq!(a.frame().await, (honest.id, b"on time".to_vec()));
+    assert!(honest.links.counters().is_empty(), "{:?}", honest.links.counters());
 }
 
 #[tokio::test(flavor = "multi_thread")]

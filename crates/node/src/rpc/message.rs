@@ -3,6 +3,7 @@
 use crate::chain::ChainCallError;
 use engine::{Class, Problem};
 use model::api;
+use model::ids::RequestId;
 use serde_json::{Value, json};
 
 /// One call.
@@ -42,7 +43,7 @@ impl Incoming {
 }
 
 /// A refusal on its way out.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct RpcError {
     pub code: i64,
     pub message: String,
@@ -59,6 +60,20 @@ impl RpcError {
     /// A parameter that does not read.
     pub(super) fn params(message: impl Into<String>) -> Self {
         Self::new(-32602, "invalid_params", message.into())
+    }
+
+    /// Adds which signed request this is about and what to do; code, first words and data stay as tools expect them.
+    pub(super) fn of_signed(mut self, id: RequestId) -> Self {
+        let hint = format!(
+            "request {id} is signed and holds its nonce: `outlast request show {id}` says what to do \
+             (speed-up, cancel)"
+        );
+        let first = std::mem::take(&mut self.message);
+        self.message = format!("{first}; {hint}");
+        self.data.get_or_insert_with(
+            || json!({ "code": "not_broadcast", "message": first, "hint": hint, "request": id }),
+        );
+        self
     }
 
     /// As the HTTP API would say it.
@@ -137,6 +152,25 @@ mod tests {
         check(json!({ "id": 1, "method": 2 }), Err((json!(1), -32600)));
         check(json!({ "id": 1, "method": "m", "params": {} }), Err((json!(1), -32600)));
         check(json!("m"), Err((Value::Null, -32600)));
+    }
+
+    #[test]
+    fn what_was_signed_and_not_sent_is_told_with_its_request() {
+        let id = RequestId([7; 32]);
+        let refused = |data: Option<Value>| ChainCallError::Refused {
+            method: "eth_sendRawTransaction".into(),
+            code: -32000,
+            message: "transaction underpriced".into(),
+            data,
+        };
+        let error = RpcError::from(refused(None)).of_signed(id);
+        assert_eq!(error.code, -32000);
+        assert!(error.message.starts_with("transaction underpriced; request 0707"), "{error:?}");
+        assert!(error.message.contains(&format!("outlast request show {id}")), "{error:?}");
+        assert_eq!(error.data.map(|data| data["request"].clone()), Some(json!(id)));
+        // Data of the chain node is left as tools expect it.
+        let data = Some(json!("0x08c379a0"));
+        assert_eq!(RpcError::from(refused(data.clone())).of_signed(id).data, data);
     }
 
     #[test]

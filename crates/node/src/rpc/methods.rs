@@ -1,6 +1,7 @@
 //! Which method is answered here, which is passed on, which is refused.
 
 use super::Endpoint;
+use super::calls::CallKey;
 use super::message::RpcError;
 use engine::{Command, Reply};
 use model::hd::DerivationPath;
@@ -29,6 +30,11 @@ const PASSED: [&str; 3] = ["eth_", "net_", "web3_"];
 const DEV_PASSED: [&str; 3] = ["anvil_", "hardhat_", "evm_"];
 const DEV_CHAINS: [u64; 2] = [31337, 1337];
 
+/// A transaction is made once, however often it is asked for.
+pub(super) fn makes_a_transaction(method: &str) -> bool {
+    matches!(method, "eth_sendTransaction" | "eth_signTransaction")
+}
+
 /// The method's name for metrics: one of a fixed set.
 pub(super) fn label(method: &str) -> &'static str {
     OURS.iter().find(|ours| **ours == method).copied().unwrap_or("other")
@@ -43,23 +49,28 @@ pub(super) struct Account {
 
 impl Endpoint {
     /// Runs one call.
-    pub(super) async fn call(&self, method: &str, params: &[Value]) -> Result<Value, RpcError> {
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        params: &[Value],
+        key: Option<&CallKey>,
+    ) -> Result<Value, RpcError> {
         match method {
             "eth_accounts" | "eth_requestAccounts" => {
                 let accounts = self.accounts().await?;
                 Ok(accounts.into_iter().map(|account| Value::from(account.address)).collect())
             }
             "eth_chainId" => Ok(json!(format!("{:#x}", self.chain(None)?))),
-            "eth_signTransaction" => self.sign_transaction(params).await,
-            "eth_sendTransaction" => self.send_transaction(params).await,
+            "eth_signTransaction" => self.sign_transaction(params, key).await,
+            "eth_sendTransaction" => self.send_transaction(params, key).await,
             "personal_sign" => self.sign_message(nth(params, 1)?, nth(params, 0)?).await,
             "eth_sign" => self.sign_message(nth(params, 0)?, nth(params, 1)?).await,
             "eth_signTypedData" | "eth_signTypedData_v3" | "eth_signTypedData_v4" => {
                 self.sign_typed_data(nth(params, 0)?, nth(params, 1)?).await
             }
             "health_status" => {
-                // A caller that the engine does not know learns nothing.
-                self.ask(Command::EvmAccounts, 0).await?;
+                // Whoever may ask was found out at the door; whether the engine answers, here.
+                self.ask(Command::Known, 0).await?;
                 Ok(json!("ok"))
             }
             "web3_clientVersion" => Ok(json!(format!("outlast/{}", env!("CARGO_PKG_VERSION")))),
@@ -78,8 +89,8 @@ impl Endpoint {
             let text = format!("the method {} is not offered here", method.escape_default());
             return Err(RpcError::new(-32601, "unknown_method", text));
         }
-        // A token that the engine does not know must not use the operator's chain node.
-        self.ask(Command::EvmAccounts, 0).await?;
+        // A token that the engine does not know must not use the operator's chain node, also where the door could not ask.
+        self.ask(Command::Known, 0).await?;
         let network = Network::Evm(chain?);
         let params = Value::from(params.to_vec());
         Ok(self.state.chains.call(network, method.to_owned(), params).await?)

@@ -1,8 +1,10 @@
 //! The signing methods: each becomes one request of the node's API and waits for its signature.
 //!
 //! A client that gave up waiting sends the same call again and gets the finished signature: the idempotency key is a
-//! hash of what is signed. A transaction without a nonce has no key, because two equal ones may both be meant.
+//! hash of what is signed. A transaction without a nonce has the key of its call (`calls`), because two equal ones may
+//! both be meant.
 
+use super::calls::CallKey;
 use super::fill::wish;
 use super::message::RpcError;
 use super::methods::{Account, nth, text, wrong_reply};
@@ -12,6 +14,7 @@ use chains::evm::rpc::{RpcFee, RpcTransaction, parse_transaction};
 use engine::{Command, Reply};
 use model::api::{AskView, FillView, NewRequest, RequestView, SignedView};
 use model::hash;
+use model::ids::RequestId;
 use model::intent::Network;
 use serde_json::{Map, Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,33 +27,47 @@ const KEYS_MAX: u32 = 8;
 const FRESH_MS: u64 = 60_000;
 
 impl Endpoint {
-    pub(super) async fn sign_transaction(&self, params: &[Value]) -> Result<Value, RpcError> {
-        let (transaction, signed, chain) = self.transaction(params, false).await?;
+    pub(super) async fn sign_transaction(
+        &self,
+        params: &[Value],
+        key: Option<&CallKey>,
+    ) -> Result<Value, RpcError> {
+        let (transaction, _, signed, chain) = self.transaction(params, false, key).await?;
         Ok(match self.shape {
             Shape::Raw => json!(signed.raw),
             Shape::Geth => json!({ "raw": signed.raw, "tx": object(&transaction, &signed, chain) }),
         })
     }
 
-    pub(super) async fn send_transaction(&self, params: &[Value]) -> Result<Value, RpcError> {
+    pub(super) async fn send_transaction(
+        &self,
+        params: &[Value],
+        key: Option<&CallKey>,
+    ) -> Result<Value, RpcError> {
         let wished = parse_transaction(nth(params, 0)?)?.chain_id;
         let network = Network::Evm(self.chain(wished)?);
         // RPC-4: refused before anything is signed: a signature that nobody sends would only confuse nonces.
         self.state.chains.check(network)?;
-        let (_, signed, _) = self.transaction(params, true).await?;
+        let (_, id, signed, _) = self.transaction(params, true, key).await?;
         let hash = signed.txid.clone().unwrap_or_default();
         let chains = &self.state.chains;
         let sent = chains.call(network, "eth_sendRawTransaction".into(), json!([signed.raw])).await;
-        match sent {
-            Ok(_) => Ok(json!(hash)),
+        let sent = match sent {
             // Sent before by an earlier try of the same call?
             Err(error @ ChainCallError::Refused { .. }) => {
                 let params = json!([hash]);
                 let known = chains.call(network, "eth_getTransactionByHash".into(), params).await;
-                let known = known.is_ok_and(|known| !known.is_null());
-                if known { Ok(json!(hash)) } else { Err(error.into()) }
+                if known.is_ok_and(|known| !known.is_null()) { Ok(()) } else { Err(error) }
             }
-            Err(error) => Err(error.into()),
+            sent => sent.map(|_| ()),
+        };
+        // RPC-11: the engine learns of it: what was not sent is shown with its request, and nothing queues up behind it.
+        if let Some(running) = self.state.running.get() {
+            running.handle.offer_event(crate::chain::sent(id, sent.clone()));
+        }
+        match sent {
+            Ok(()) => Ok(json!(hash)),
+            Err(error) => Err(RpcError::from(error).of_signed(id)),
         }
     }
 
@@ -58,7 +75,8 @@ impl Endpoint {
         &self,
         params: &[Value],
         to_send: bool,
-    ) -> Result<(RpcTransaction, SignedView, u64), RpcError> {
+        call: Option<&CallKey>,
+    ) -> Result<(RpcTransaction, RequestId, SignedView, u64), RpcError> {
         let object = nth(params, 0)?;
         let mut transaction = parse_transaction(object)?;
         let chain = self.chain(transaction.chain_id)?;
@@ -67,18 +85,28 @@ impl Endpoint {
         let from = object.get("from").map(|from| text(from, "from")).transpose()?;
         let from = from.ok_or_else(|| RpcError::params("from is missing"))?;
         let account = self.account(from).await?;
+        // RPC-9: what stands under this call's key already is not completed anew.
+        if let Some(call) = call
+            && let Some(view) = self.known(&account, call).await?
+        {
+            let (id, signed) = finished(view)?;
+            return Ok((transaction, id, signed, chain));
+        }
         self.complete(&mut transaction, &account.address, chain).await?;
         if to_send {
             self.check_funds(&transaction, &account.address, chain).await?;
         }
         let wish = wish(&transaction, chain)?;
-        let key = match (&wish.ask, wish.fixed) {
-            // RPC-3: only fixed bytes are "the same call".
-            (AskView::Raw { bytes, .. }, true) => Some(key(chain, "transaction", bytes)),
-            _ => None,
+        let key = match (&wish.ask, wish.fixed, call) {
+            // RPC-3: fixed bytes are the same whoever brings them when; a client's own key says more.
+            (AskView::Raw { bytes, .. }, true, call) if !call.is_some_and(CallKey::is_named) => {
+                Key::Content(key(chain, "transaction", bytes))
+            }
+            (_, _, Some(call)) => Key::Call(format!("{}/{}", call.key, call.call)),
+            _ => Key::None,
         };
-        let signed = self.sign(&account, chain, wish.ask, wish.fill, key).await?;
-        Ok((transaction, signed, chain))
+        let (id, signed) = self.sign(&account, chain, wish.ask, wish.fill, key).await?;
+        Ok((transaction, id, signed, chain))
     }
 
     pub(super) async fn sign_message(
@@ -122,7 +150,7 @@ impl Endpoint {
         let chain = self.chain(Some(1))?;
         let key = key(chain, format, &bytes);
         let ask = AskView::Raw { format: format.to_owned(), bytes };
-        let signed = self.sign(account, chain, ask, None, Some(key)).await?;
+        let (_, signed) = self.sign(account, chain, ask, None, Key::Content(key)).await?;
         Ok(json!(signed.raw))
     }
 
@@ -132,8 +160,8 @@ impl Endpoint {
         chain: u64,
         ask: AskView,
         fill: Option<FillView>,
-        key: Option<String>,
-    ) -> Result<SignedView, RpcError> {
+        key: Key,
+    ) -> Result<(RequestId, SignedView), RpcError> {
         let started = now_ms();
         for number in 0..KEYS_MAX {
             let new = NewRequest {
@@ -141,7 +169,7 @@ impl Endpoint {
                 path: account.path.to_string(),
                 ask: ask.clone(),
                 fee_max: None,
-                idempotency_key: key.as_ref().map(|key| format!("{key}#{number}")),
+                idempotency_key: key.text(number),
                 life_ms: None,
                 fill: fill.clone(),
                 broadcast: false,
@@ -151,12 +179,27 @@ impl Endpoint {
             let stale = view.created_at_ms.saturating_add(FRESH_MS) < started;
             let over = matches!(view.state.as_str(), "refused" | "expired");
             // An old failure under the same key must not stand for ever: the world may have changed since.
-            if !(over && stale && key.is_some()) {
+            if !(over && stale && matches!(key, Key::Content(_))) {
                 return finished(view);
             }
         }
         let text = format!("{KEYS_MAX} earlier requests for the same bytes ended unsigned");
         Err(RpcError::new(-32003, "too_many_failures", text))
+    }
+
+    /// What stands under a call's key, once it is signed or the wait is over.
+    async fn known(
+        &self,
+        account: &Account,
+        call: &CallKey,
+    ) -> Result<Option<RequestView>, RpcError> {
+        let (key, call) = (call.key.clone(), call.call.clone());
+        let command = Command::Keyed { vault: account.vault, key, call, wait_ms: WAIT_MS };
+        match self.ask(command, WAIT_MS).await? {
+            Reply::Request(view) => Ok(Some(*view)),
+            Reply::Requests(none) if none.is_empty() => Ok(None),
+            _ => Err(wrong_reply()),
+        }
     }
 
     async fn submit(&self, account: &Account, new: NewRequest) -> Result<RequestView, RpcError> {
@@ -168,10 +211,29 @@ impl Endpoint {
     }
 }
 
+/// Under which idempotency key a request is made.
+enum Key {
+    None,
+    /// A hash of what is signed; an old failure under it is left behind.
+    Content(String),
+    /// One call's own.
+    Call(String),
+}
+
+impl Key {
+    fn text(&self, number: u32) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Content(key) => Some(format!("{key}#{number}")),
+            Self::Call(key) => Some(key.clone()),
+        }
+    }
+}
+
 /// The signature, or why there is none (yet).
-fn finished(view: RequestView) -> Result<SignedView, RpcError> {
+fn finished(view: RequestView) -> Result<(RequestId, SignedView), RpcError> {
     if let Some(signed) = view.signed {
-        return Ok(signed);
+        return Ok((view.id, signed));
     }
     match (view.state.as_str(), view.problem) {
         ("refused" | "expired", Some(problem)) => Err(RpcError::from_view(&problem)),

@@ -1,6 +1,7 @@
 //! JSON-RPC against a scripted engine and a scripted chain node.
 
 use crate::api::testing::{CLIENT_TOKEN, Fixture, block_on, node, request};
+use crate::api::token_credential;
 use crate::chain::testing::ChainNode;
 use crate::home::ChainRpc;
 use engine::{Caller, Class, Command, Problem, Reply, refuse};
@@ -8,7 +9,9 @@ use model::api::{self, AskView, NewRequest, RequestView, SignedView};
 use model::ids::{RequestId, VaultId};
 use model::keys::Purpose;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Condvar, Mutex};
 
 const FROM: &str = "0x1111111111111111111111111111111111111111";
 const TO: &str = "0x2222222222222222222222222222222222222222";
@@ -55,20 +58,37 @@ fn scripted(
     }
     let seen = Seen::default();
     let kept = Arc::clone(&seen);
+    let by_key: Mutex<BTreeMap<String, RequestView>> = Mutex::default();
     let script = move |caller: Caller, command: Command| -> Result<Reply, Problem> {
-        if caller != Caller::Client(model::hash::sha256(CLIENT_TOKEN.as_bytes())) {
+        if caller != Caller::Client(token_credential(CLIENT_TOKEN)) {
             return Err(refuse(Class::Forbidden, "unknown_credential", "no such service key"));
         }
         match command {
+            Command::Known => Ok(Reply::Done),
+            Command::Keyed { key, call, .. } => {
+                let known = by_key.lock().unwrap().get(&format!("{key}/{call}")).cloned();
+                Ok(known.map_or_else(|| Reply::Requests(vec![]), |v| Reply::Request(Box::new(v))))
+            }
             Command::EvmAccounts => {
                 let path = "m/44/60/0/0/0".parse().unwrap();
                 Ok(Reply::EvmAccounts(vec![(VaultId([6; 32]), path, FROM.into())]))
             }
             Command::Submit { vault, new } => {
                 assert_eq!(vault, VaultId([6; 32]));
-                let mut seen = kept.lock().unwrap();
-                seen.push(new);
-                Ok(Reply::Request(Box::new(answer(seen.len() - 1))))
+                let key = new.idempotency_key.clone().unwrap_or_default();
+                let number = {
+                    let mut seen = kept.lock().unwrap();
+                    seen.push(new);
+                    seen.len() - 1
+                };
+                let view = answer(number);
+                let decided = matches!(view.state.as_str(), "signed" | "waiting");
+                if decided && !key.contains('#') {
+                    let signed =
+                        RequestView { signed: self::view("signed", 1).signed, ..view.clone() };
+                    by_key.lock().unwrap().insert(key, signed);
+                }
+                Ok(Reply::Request(Box::new(view)))
             }
             other => panic!("{other:?}"),
         }
@@ -188,7 +208,8 @@ fn a_whole_transaction_is_signed_as_its_bytes_and_an_open_one_is_filled() {
     let raw = |new: &NewRequest| matches!(new.ask, AskView::Raw { .. });
     assert!(raw(&seen[0]) && raw(&seen[1]), "named nonces fix the bytes");
     assert!(matches!(seen[2].ask, AskView::Call { .. }) && seen[2].fill.is_none());
-    assert!(seen[0].idempotency_key.is_some() && seen[2].idempotency_key.is_none());
+    let key = |number: usize| seen[number].idempotency_key.clone().unwrap();
+    assert!(key(0).ends_with("#0") && key(2).starts_with("rpc-call:"), "{} {}", key(0), key(2));
     assert_ne!(seen[0].idempotency_key, seen[1].idempotency_key);
 }
 
@@ -281,10 +302,184 @@ fn the_endpoint_needs_a_credential_in_path_or_header() {
     let body = json!({ "id": 1, "method": "eth_accounts" }).to_string();
     let status =
         |path: &str, token: &str| block_on(fixture.json(request("POST", path, token, &body)));
-    assert_eq!(status("/rpc", "").0, 401);
-    assert_eq!(status("/rpc/geth", "").0, 401);
+    let named = |path: &str, token: &str| {
+        let (code, answer) = status(path, token);
+        assert_eq!((&answer["jsonrpc"], &answer["error"]["code"]), (&json!("2.0"), &json!(-32001)));
+        (code, answer["error"]["data"]["code"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(named("/rpc", ""), (401, "unauthorized".into()));
+    assert_eq!(named("/rpc/geth", ""), (401, "unauthorized".into()));
     assert_eq!(status("/rpc", CLIENT_TOKEN).1["result"], json!([FROM]));
-    let (code, answer) = status("/rpc/some-other-token", "");
-    assert_eq!((code, &answer["error"]["data"]["code"]), (200, &json!("unknown_credential")));
+    for path in ["/rpc/some-other-token", "/rpc/some-other-token/geth"] {
+        assert_eq!(named(path, ""), (401, "unknown_credential".into()));
+    }
+    assert_eq!(named("/rpc", "some-other-token"), (401, "unknown_credential".into()));
+    // Also where nothing of the message needs the engine.
+    let body = json!({ "id": 1, "method": "web3_clientVersion" }).to_string();
+    let sent = request("POST", "/rpc/some-other-token", "", &body);
+    assert_eq!(block_on(fixture.json(sent)).0, 401);
     assert_eq!(status("/rpc/client-token?chain_id=x", "").0, 400);
+}
+
+fn open_payment() -> Value {
+    json!([{ "from": FROM, "to": TO, "value": "0x1" }])
+}
+
+#[test]
+fn an_equal_payment_after_a_delivered_answer_is_another_one() {
+    let chain = dev_chain(|| Ok(json!("0xfeed")));
+    let (fixture, seen) = scripted(Some(&chain), |_| view("signed", u64::MAX));
+    for _ in 0..2 {
+        assert_eq!(call(&fixture, "eth_sendTransaction", open_payment()), Ok(json!("0xfeed")));
+    }
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    assert_ne!(seen[0].idempotency_key, seen[1].idempotency_key);
+}
+
+#[test]
+fn two_equal_payments_in_one_batch_are_two() {
+    let chain = dev_chain(|| Ok(json!("0xfeed")));
+    let (fixture, seen) = scripted(Some(&chain), |_| view("signed", u64::MAX));
+    let one =
+        |id: u64| json!({ "id": id, "method": "eth_sendTransaction", "params": open_payment() });
+    let answers = post(&fixture, "/rpc/client-token", &json!([one(1), one(2)]));
+    assert_eq!(answers.as_array().unwrap().len(), 2);
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+/// Harm: `not_signed_yet` says "send the same call again", and a transaction without nonce was then paid twice.
+#[test]
+fn a_call_that_was_told_to_ask_again_goes_on_with_the_same_request() {
+    let chain = dev_chain(|| Ok(json!("0xfeed")));
+    let (fixture, seen) = scripted(Some(&chain), |_| view("waiting", u64::MAX));
+    let send = || call(&fixture, "eth_sendTransaction", open_payment());
+    assert_eq!(send(), Err((-32002, "not_signed_yet".into())));
+    assert_eq!(send(), Ok(json!("0xfeed")));
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_clients_own_key_makes_one_transaction_for_ever_and_stands_for_one_call() {
+    let chain = dev_chain(|| Ok(json!("0xfeed")));
+    let (fixture, seen) = scripted(Some(&chain), |_| view("signed", u64::MAX));
+    let send = |key: &str, params: Value| {
+        let body = json!({ "id": 1, "method": "eth_sendTransaction", "params": params });
+        let mut request = request("POST", "/rpc/client-token", "", &body.to_string());
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        block_on(fixture.json(request))
+    };
+    for _ in 0..2 {
+        assert_eq!(send("invoice 7", open_payment()).1["result"], "0xfeed");
+    }
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert_eq!(send("invoice 8", open_payment()).1["result"], "0xfeed");
+    assert_eq!(seen.lock().unwrap().len(), 2);
+    assert_eq!(send("", open_payment()).0, 400);
+    assert_eq!(send(&"k".repeat(257), open_payment()).0, 400);
+}
+
+/// A gate that the scripted engine waits at.
+#[derive(Default)]
+struct Gate(Mutex<(bool, bool)>, Condvar);
+
+impl Gate {
+    fn pass(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.0 = true;
+        self.1.notify_all();
+        drop(self.1.wait_while(state, |state| !state.1).unwrap());
+    }
+    fn wait_until_reached(&self) {
+        drop(self.1.wait_while(self.0.lock().unwrap(), |state| !state.0).unwrap());
+    }
+    fn open(&self) {
+        self.0.lock().unwrap().1 = true;
+        self.1.notify_all();
+    }
+}
+
+/// Goal: a client that gave up does not pay twice. Method: it hangs up while the nodes sign, and asks again over a new
+/// connection, once before and once after the first call ended.
+#[test]
+fn a_client_that_hangs_up_and_asks_again_gets_the_first_answer() {
+    for ended_before in [false, true] {
+        let chain = dev_chain(|| Ok(json!("0xfeed")));
+        let gate = Arc::new(Gate::default());
+        let at_engine = Arc::clone(&gate);
+        let (fixture, seen) = scripted(Some(&chain), move |_| {
+            at_engine.pass();
+            view("signed", u64::MAX)
+        });
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let server = crate::api::bind("127.0.0.1:0".parse().unwrap(), None);
+        let server = runtime.block_on(server).unwrap();
+        let address = server.address();
+        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        let metrics = Arc::clone(&fixture.state.metrics);
+        let router = crate::api::router(&fixture.state);
+        runtime.spawn(server.run(router, metrics, stopped, std::time::Duration::ZERO));
+        let connect = || {
+            let body =
+                json!({ "id": 1, "method": "eth_sendTransaction", "params": open_payment() });
+            let body = body.to_string();
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            let head = format!(
+                "POST /rpc/client-token HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        };
+        let first = connect();
+        gate.wait_until_reached();
+        drop(first);
+        // The end of the connection travels; the answer must not be faster.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let early = (!ended_before).then(&connect);
+        gate.open();
+        let mut second = early.unwrap_or_else(|| {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            connect()
+        });
+        let mut answer = String::new();
+        second.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("0xfeed"), "{answer}");
+        assert_eq!(seen.lock().unwrap().len(), 1, "paid twice (ended before: {ended_before})");
+        // Delivered: an equal payment from now on is another one.
+        let mut third = connect();
+        third.read_to_string(&mut answer).unwrap();
+        assert_eq!(seen.lock().unwrap().len(), 2, "a deliberate payment was swallowed");
+    }
+}
+
+/// Goal: a client over its share is told so in a form that tools wait on, and its neighbour and the operator are served.
+#[test]
+fn a_client_over_its_share_gets_429_and_others_do_not() {
+    let fixture = node(&ChainRpc::default(), |_, _| Ok(Reply::Vaults(vec![])));
+    let (loud, quiet) = ("loud", "quiet");
+    fixture.state.door.enter(Caller::Client(token_credential(loud)), 1_000).unwrap();
+    let get = |token: &str| block_on(fixture.send(request("GET", "/v1/vaults", token, "")));
+    let refused = get(loud);
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (429, &"1".parse().unwrap())
+    );
+    assert_eq!(block_on(fixture.code(request("GET", "/v1/vaults", loud, ""))).1, "client_rate_max");
+    let body = json!({ "id": 1, "method": "web3_clientVersion" });
+    let rpc = |token: &str, body: &Value| {
+        block_on(fixture.json(request("POST", "/rpc", token, &body.to_string())))
+    };
+    let (status, answer) = rpc(loud, &body);
+    assert_eq!((status, &answer["error"]["code"]), (429, &json!(-32005)));
+    assert_eq!(answer["error"]["data"]["code"], "client_rate_max");
+    assert_eq!(get(quiet).status(), 200);
+    assert_eq!(get(crate::api::testing::OPERATOR_TOKEN).status(), 200);
+    assert_eq!(rpc(quiet, &body).0, 200);
+    // A batch counts each of its calls.
+    let caller = Caller::Client(token_credential(quiet));
+    fixture.state.door.enter(caller, 940).unwrap();
+    let batch: Vec<&Value> = (0..100).map(|_| &body).collect();
+    assert_eq!(rpc(quiet, &json!(batch)).0, 429);
 }

@@ -3,6 +3,7 @@
 use super::RunError;
 use super::outside::{World, pump};
 use super::record::Recorder;
+use super::tamper::Tamper;
 use crate::api::Running;
 use crate::chain::ChainPool;
 use crate::compute::Compute;
@@ -10,6 +11,7 @@ use crate::entropy::OsEntropy;
 use crate::home::{Home, HomeError};
 use crate::metrics::Metrics;
 use crate::peers::{INCARNATION_BYTES, PeerConfig, PeerManager, StartError, Timing};
+use crate::runner::watch::{ThisMachine, Watch};
 use crate::runner::{Handle, Input, Runner, RunnerError, Seed, channel};
 use crate::seal::SealError;
 use crate::store::{Store, StoreError};
@@ -44,6 +46,11 @@ pub enum OpenError {
     /// The recording of a test.
     #[error("the file of [debug] record_one_time does not open")]
     Recorder(#[source] std::io::Error),
+    /// The nonces of ECDSA would rest on the operating system alone.
+    #[error(
+        "this build does not reach the ECDSA engine's generator, so its nonces would not be hedged"
+    )]
+    Hedge,
     /// It runs already.
     #[error("the node is open already")]
     Twice,
@@ -63,6 +70,7 @@ impl OpenError {
             Self::Runner(error) => error.code(),
             Self::Thread(_) => "system",
             Self::Recorder(_) => "recorder",
+            Self::Hedge => "nonces_not_hedged",
             Self::Twice => "not_sealed",
             Self::Panicked => "open_panicked",
         }
@@ -74,7 +82,7 @@ impl From<OpenError> for Problem {
         let class = match &error {
             OpenError::Home(HomeError::Seal(SealError::WrongPassphrase)) => Class::Forbidden,
             OpenError::Twice => Class::Conflict,
-            OpenError::Panicked => Class::Bug,
+            OpenError::Panicked | OpenError::Hedge => Class::Bug,
             _ => Class::Unavailable,
         };
         let mut message = error.to_string();
@@ -129,15 +137,20 @@ impl Opener {
         if open.is_some() {
             return Err(OpenError::Twice);
         }
+        // K2, ADR 0008: asked of the running process, because a linker could have left the hook out.
+        if !threshold::sign::engine_draws_what_is_lent(&mut OsEntropy) {
+            return Err(OpenError::Hedge);
+        }
         let unsealed = home.unseal(passphrase)?;
         home.refresh_card(&unsealed)?;
         let mut store = Box::new(home.open_store(&unsealed)?);
         let settings = home.settings();
         if settings.test_home {
-            refuse_live_vaults(store.as_mut())?;
+            refuse_live_vaults(&store.load()?.entries)?;
         }
         let recorder = settings.debug.record_one_time.as_deref().map(Recorder::open);
         let recorder = recorder.transpose().map_err(OpenError::Recorder)?;
+        let tamper = settings.debug.tamper_pair.map(Tamper::start);
         let config = Config {
             operator: settings.operator.clone(),
             endpoint: settings.advertise.clone(),
@@ -156,11 +169,18 @@ impl Opener {
         let compute = Arc::new(Compute::start(threads, &handle).map_err(OpenError::Thread)?);
         let (peers_of_world, chains) = (peers.clone(), self.chains.clone());
         let handle_of_world = handle.clone();
-        let world =
-            Box::new(World { peers: peers_of_world, chains, handle: handle_of_world, recorder });
+        let world = Box::new(World {
+            peers: peers_of_world,
+            chains,
+            handle: handle_of_world,
+            recorder,
+            tamper,
+        });
         let seed = Seed { key, config };
         let metrics = Arc::clone(&self.metrics);
-        let runner = Runner::start(inbox, store, world, Arc::clone(&compute), seed, metrics)?;
+        let watch = Watch::new(Box::new(ThisMachine::new()));
+        let pool = Arc::clone(&compute);
+        let runner = Runner::start(inbox, store, world, pool, seed, metrics, watch)?;
         let ended = self.ended.clone();
         let thread = std::thread::Builder::new()
             .name("engine".into())
@@ -171,6 +191,7 @@ impl Opener {
             })
             .map_err(OpenError::Thread)?;
         self.runtime.spawn(pump(events, handle.clone()));
+        self.metrics.watch_links(Some(peers.clone()));
         *open = Some(Open { handle: handle.clone(), peers, thread });
         Ok(Running { handle, compute })
     }
@@ -210,6 +231,7 @@ impl Opener {
         if let Some(peers) = peers {
             peers.shutdown().await;
         }
+        self.metrics.watch_links(None);
         joined
     }
 
@@ -231,9 +253,9 @@ impl Opener {
     }
 }
 
-/// A test home may have a cheap seal and a recording, so a home that holds a live vault must not be made one.
-fn refuse_live_vaults(store: &mut dyn Store) -> Result<(), OpenError> {
-    let live = store.load()?.entries.iter().any(|bytes| match Record::from_bytes(bytes) {
+/// A test home may have a cheap seal, a recording and a traitor, so a home that holds a live vault must not be made one.
+fn refuse_live_vaults(entries: &[Vec<u8>]) -> Result<(), HomeError> {
+    let live = entries.iter().any(|bytes| match Record::from_bytes(bytes) {
         Ok(Record { entry: Entry::VaultStored { plan, .. }, .. }) => plan.purpose == Purpose::Live,
         // What does not read is refused, with its name, when the engine starts.
         _ => false,
@@ -242,7 +264,7 @@ fn refuse_live_vaults(store: &mut dyn Store) -> Result<(), OpenError> {
         return Ok(());
     }
     let problem = "this node holds a live vault; remove the setting".to_owned();
-    Err(HomeError::Setting { setting: "test_home", problem }.into())
+    Err(HomeError::Setting { setting: "test_home", problem })
 }
 
 /// Says on drop that the engine's thread is over.
@@ -251,5 +273,31 @@ struct Told(watch::Sender<bool>);
 impl Drop for Told {
     fn drop(&mut self) {
         let _nobody_waits = self.0.send(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDS: &str = include_str!("../../../../vectors/engine/1/records.json");
+
+    /// Goal: what only tests may do is impossible beside real money. Method: the vectors' stored vault, of both purposes.
+    #[test]
+    fn a_home_that_holds_a_live_vault_is_no_test_home() {
+        let vectors: Vec<serde_json::Value> = serde_json::from_str(RECORDS).unwrap();
+        let stored = vectors.iter().find(|vector| vector["name"] == "vault stored").unwrap();
+        let bytes = hex::decode(stored["bytes"].as_str().unwrap()).unwrap();
+        for (purpose, good) in [(Purpose::Test, true), (Purpose::Live, false)] {
+            let mut record = Record::from_bytes(&bytes).unwrap();
+            let Entry::VaultStored { plan, .. } = &mut record.entry else { panic!("{record:?}") };
+            plan.purpose = purpose;
+            let outcome = refuse_live_vaults(&[record.to_bytes()]);
+            assert_eq!(outcome.is_ok(), good);
+            if let Err(error) = outcome {
+                assert_eq!(error.code(), "bad_setting");
+                assert!(error.to_string().contains("test_home"), "{error}");
+            }
+        }
     }
 }

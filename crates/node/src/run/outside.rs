@@ -1,8 +1,9 @@
 //! The engine's effects on links and chain nodes, and the links' events on their way to the engine.
 
 use super::record::Recorder;
+use super::tamper::Tamper;
 use crate::chain::ChainPool;
-use crate::peers::{PeerEvent, PeerManager, SendError};
+use crate::peers::{LinkEnd, PeerEvent, PeerManager, SendError};
 use crate::runner::{Handle, Input, Outside};
 use engine::{Event, FactsQuery};
 use model::ids::{NodeId, RequestId};
@@ -16,10 +17,16 @@ pub(super) struct World {
     pub handle: Handle,
     /// Tests of test homes only.
     pub recorder: Option<Recorder>,
+    /// Tests of test homes only.
+    pub tamper: Option<Tamper>,
 }
 
 impl Outside for World {
     fn send(&mut self, peer: NodeId, bytes: Vec<u8>) {
+        let bytes = match &mut self.tamper {
+            Some(tamper) => tamper.pass(peer, bytes),
+            None => bytes,
+        };
         // Before the frame leaves: a recording that lacks a frame that left would prove nothing.
         if let Some(recorder) = &mut self.recorder
             && let Err(error) = recorder.note(peer, &bytes)
@@ -34,7 +41,8 @@ impl Outside for World {
     }
 
     fn disconnect(&mut self, peer: NodeId) {
-        self.peers.disconnect(peer);
+        // The engine asks for this after too much that does not read.
+        self.peers.disconnect(peer, LinkEnd::Garbage);
     }
 
     fn connect(&mut self, peer: NodeId, endpoint: String) {
@@ -49,7 +57,7 @@ impl Outside for World {
         }
         // Links that were greeted by an engine that is gone: both ends must begin anew.
         for peer in self.peers.status().into_keys() {
-            self.peers.disconnect(peer);
+            self.peers.disconnect(peer, LinkEnd::Renewed);
         }
     }
 
@@ -58,7 +66,7 @@ impl Outside for World {
     }
 
     fn broadcast(&mut self, request: RequestId, network: Network, text: String) {
-        self.chains.send_out(request, network, text);
+        self.chains.send_out(request, network, text, &self.handle);
     }
 }
 

@@ -1,7 +1,8 @@
 //! A recording of what leaves of one-time scalars, for the tests that kill nodes: across all restarts no scalar may
 //! serve two messages (invariant K2).
 //!
-//! Only in test homes, and only public halves, which peers see anyway: nonce commitments and instance points, with the
+//! Only in test homes, and only public halves, which peers see anyway: nonce commitments, instance points
+//! and which commitment list a nonce answered, with the
 //! session they belong to and a hash of the whole message. One JSON object a line, one write a line, before the frame
 //! leaves; a killed process loses no line that it wrote.
 
@@ -33,7 +34,7 @@ impl Recorder {
         let Ok(Message::Round { bytes, .. }) = Message::from_bytes(frame) else {
             return Ok(());
         };
-        let Some(sign::Shown { head, points }) = sign::shown(&bytes) else {
+        let Some(sign::Shown { head, points, package }) = sign::shown(&bytes) else {
             return Ok(());
         };
         let points: Vec<String> = points.iter().map(hex::encode).collect();
@@ -45,6 +46,7 @@ impl Recorder {
             "from": head.from.0,
             "to": to.to_string(),
             "points": points,
+            "package": package.map(hex::encode),
             "message": hex::encode(model::hash::sha256(&bytes)),
         });
         self.0.write_all(format!("{line}\n").as_bytes())

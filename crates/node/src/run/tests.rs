@@ -2,10 +2,15 @@
 
 use super::serve;
 use crate::home::{Home, InitOptions, Settings};
+use crate::peers::{PeerConfig, PeerEvent, PeerManager, Timing};
 use crate::seal::{PassphraseCost, SealWith};
+use model::card::{NodeCard, NodeKey};
+use model::ids::Incarnation;
 use model::secret::Secret;
+use model::time::Timestamp;
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -13,6 +18,7 @@ const PASSPHRASE: &str = "correct horse";
 
 struct Node {
     api: SocketAddr,
+    endpoint: SocketAddr,
     token: String,
     card: String,
     words: String,
@@ -49,8 +55,16 @@ impl Node {
             }))
         });
         let (card, words) = (card.to_text(), card.words());
-        let node =
-            Self { api, token, card, words, stop: Some(stop), thread: Some(thread), _dir: dir };
+        let node = Self {
+            api,
+            endpoint: peers,
+            token,
+            card,
+            words,
+            stop: Some(stop),
+            thread: Some(thread),
+            _dir: dir,
+        };
         node.until("GET", "/healthz", |status, _| status == 200);
         node
     }
@@ -122,6 +136,75 @@ fn a_sealed_node_opens_by_its_passphrase_alone_and_stops_cleanly() {
     node.unseal();
     node.until("GET", "/readyz", |status, _| status == 200);
     assert_eq!(node.call("GET", "/v1/node", None).1["unsealed"], true);
+    node.stop();
+}
+
+/// Goal: a trusted key that sends whole frames without sense loses its own link by name, and costs neither memory nor the
+/// node's readiness. Method: noise, collections of absurd size, and nesting far over its bound, beside a real node.
+#[test]
+fn a_trusted_peer_that_sends_garbage_in_whole_frames_is_cut_by_name() {
+    let node = Node::start("A");
+    node.unseal();
+    let key = Arc::new(NodeKey::new(Secret::new([9; 32])));
+    let card = NodeCard::sign(&key, "Operator of a traitor", "");
+    let body = json!({ "card": card.to_text(), "words": card.words() });
+    assert_eq!(node.call("POST", "/v1/peers", Some(body)).0, 200);
+    let metric = |line: &str| {
+        let url = format!("http://{}/metrics", node.api);
+        let page = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+        let value = page.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse::<u64>().unwrap())
+    };
+    let records = || metric("outlast_journal_records");
+
+    let config = engine::Config {
+        operator: "Operator of a traitor".to_owned(),
+        endpoint: String::new(),
+        software: "none".to_owned(),
+        auto_join_test_vaults: false,
+        test_home: true,
+    };
+    let (state, now) = (engine::PersistentState::default(), Timestamp(1));
+    let started = engine::Engine::start(config, Arc::clone(&key), state, Incarnation([9; 16]), now);
+    let hello = started.unwrap().0.hello();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let links = PeerConfig { key: &key, listen: None, hello, timing: Timing::default() };
+    let (links, mut events) = runtime.block_on(PeerManager::start(links)).unwrap();
+    let victim = node.id().as_str().unwrap().parse().unwrap();
+    links.trust(victim, &node.endpoint.to_string()).unwrap();
+
+    let frames: [&dyn Fn(u8) -> Vec<u8>; 4] = [
+        &|n| vec![n; 200],
+        &|_| Vec::new(),
+        // A message of each kind that announces four thousand million elements, and 64 KiB of nesting.
+        &|n| [&[0x05, 0x03, 0x01, n][..], &[0xff; 4096]].concat(),
+        &|n| [&[0x05, 0x03, 0x01, n][..], &[0x01; 65_536]].concat(),
+    ];
+    let mut before = 0;
+    for (round, frame) in (1u64..).zip(frames) {
+        runtime.block_on(async {
+            loop {
+                let event = tokio::time::timeout(Duration::from_secs(30), events.recv()).await;
+                if let PeerEvent::Up { .. } = event.unwrap().unwrap() {
+                    break;
+                }
+            }
+        });
+        before = if round == 1 { records() } else { before };
+        for n in 0..40 {
+            // The link may have been ended already.
+            let _late = links.send(victim, frame(n));
+        }
+        let started = Instant::now();
+        while metric("outlast_link_ends_total{code=\"garbage\"}") < round {
+            assert!(started.elapsed() < Duration::from_secs(30), "round {round} was not cut");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert!(metric("outlast_warnings_total{code=\"malformed_message\"}") >= 4 * 17);
+    assert!(records() <= before + 1, "garbage is not written down");
+    node.until("GET", "/readyz", |status, _| status == 200);
+    runtime.block_on(links.shutdown());
     node.stop();
 }
 

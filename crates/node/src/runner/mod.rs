@@ -5,6 +5,7 @@
 //! Absent on purpose: decisions. They stand in `engine`.
 
 mod turn;
+pub mod watch;
 
 pub use turn::{Outside, Runner, RunnerError, Seed};
 

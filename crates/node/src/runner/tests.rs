@@ -1,6 +1,7 @@
 //! The runner with the real engine: what leaves, what stays, and what a failing disk does.
 
 use super::turn::{Outside, Runner, RunnerError, Seed};
+use super::watch::{Clocks, Machine, Watch};
 use super::{Handle, Input, channel};
 use crate::compute::Compute;
 use crate::entropy::OsEntropy;
@@ -41,6 +42,9 @@ impl Store for FlakyStore {
     fn entries_from(&mut self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.inner.entries_from(from, limit)
     }
+    fn record(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.record(name)
+    }
     fn next_sequence(&self) -> u64 {
         self.inner.next_sequence()
     }
@@ -50,6 +54,9 @@ impl Store for FlakyStore {
             Disk::Full => Err(StoreError::Full),
             Disk::Broken => Err(StoreError::Io("fsync".into())),
         }
+    }
+    fn destroy(&mut self, names: &[String]) -> Result<(), StoreError> {
+        self.inner.destroy(names)
     }
     fn probe_writable(&mut self) -> Result<(), StoreError> {
         self.inner.probe_writable()
@@ -70,7 +77,20 @@ impl Outside for Quiet {
     fn broadcast(&mut self, _: RequestId, _: Network, _: String) {}
 }
 
+/// Clocks that a test sets.
+struct SetClocks(Arc<Mutex<Clocks>>);
+
+impl Machine for SetClocks {
+    fn clocks(&mut self) -> Clocks {
+        *self.0.lock().unwrap()
+    }
+    fn generation_changed(&mut self) -> bool {
+        false
+    }
+}
+
 struct Fixture {
+    clocks: Arc<Mutex<Clocks>>,
     handle: Handle,
     disk: Arc<Mutex<Disk>>,
     hellos: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -98,10 +118,12 @@ fn start() -> Fixture {
         test_home: true,
     };
     let metrics = Arc::new(Metrics::default());
-    let runner =
-        Runner::start(inbox, store, outside, compute, Seed { key, config }, metrics).unwrap();
+    let clocks = Arc::new(Mutex::new(Clocks { wall: 0, boot: 0, steady: 0 }));
+    let watch = Watch::new(Box::new(SetClocks(Arc::clone(&clocks))));
+    let seed = Seed { key, config };
+    let runner = Runner::start(inbox, store, outside, compute, seed, metrics, watch).unwrap();
     let thread = std::thread::spawn(|| runner.run());
-    Fixture { handle, disk, hellos, thread, _dir: dir }
+    Fixture { clocks, handle, disk, hellos, thread, _dir: dir }
 }
 
 fn ask(fixture: &Fixture, command: Command) -> Result<Reply, Problem> {
@@ -139,6 +161,25 @@ fn a_full_disk_refuses_by_name_and_the_engine_starts_again() {
     let hellos = fixture.hellos.lock().unwrap().clone();
     assert_eq!(hellos.len(), 2);
     assert_ne!(hellos[0][..16], hellos[1][..16], "another incarnation");
+    fixture.handle.bring(Input::Stop);
+    assert!(matches!(fixture.thread.join().unwrap(), Ok(())));
+}
+
+/// Goal: a jump of the clock is a new run that is journalled and greets anew. Method: the wall clock an hour ahead.
+#[test]
+fn a_clock_that_jumped_begins_a_new_incarnation_with_an_entry() {
+    let fixture = start();
+    assert!(matches!(new_client(&fixture, 1), Ok(Reply::Client(_))));
+    let before = journal(&fixture);
+    fixture.clocks.lock().unwrap().wall = 3_600_000;
+    // The start and the word on why.
+    let after = journal(&fixture);
+    assert_eq!(after, before + 2);
+    let hellos = fixture.hellos.lock().unwrap().clone();
+    assert_eq!(hellos.len(), 2);
+    assert_ne!(hellos[0][..16], hellos[1][..16], "another incarnation");
+    assert!(matches!(new_client(&fixture, 2), Ok(Reply::Client(_))), "and it goes on");
+    assert_eq!(fixture.hellos.lock().unwrap().len(), 2, "one jump, one new run");
     fixture.handle.bring(Input::Stop);
     assert!(matches!(fixture.thread.join().unwrap(), Ok(())));
 }

@@ -7,6 +7,7 @@
 //! crash. After any other failed write its outcome is unknown (the kernel forgets dirty pages of a failed `fsync`),
 //! so the node stops; the next start reads what the disk really holds.
 
+use super::watch::Watch;
 use super::{Answer, Inbox, Input, Place};
 use crate::compute::Compute;
 use crate::entropy::OsEntropy;
@@ -16,8 +17,10 @@ use engine::{
     Class, CommandId, Config, Effect, Engine, Event, FactsQuery, Output, PersistentState, Problem,
     RecordError, Reply, refuse,
 };
+use model::api::RecordView;
 use model::card::NodeKey;
 use model::entropy::Entropy;
+use model::hash::sha256;
 use model::ids::{Incarnation, NodeId, RequestId};
 use model::intent::Network;
 use model::secret::Secret;
@@ -91,6 +94,9 @@ pub struct Runner {
     seed: Seed,
     metrics: Arc<Metrics>,
     compute: Arc<Compute>,
+    watch: Watch,
+    /// What was noticed, until an engine that was told of it runs.
+    resumed: Option<String>,
 }
 
 impl core::fmt::Debug for Runner {
@@ -104,6 +110,7 @@ impl core::fmt::Debug for Runner {
 struct Turn {
     entries: Vec<(u64, Vec<u8>)>,
     secrets: BTreeMap<String, Option<Secret<Vec<u8>>>>,
+    public: BTreeMap<String, Option<Vec<u8>>>,
     effects: Vec<Effect>,
 }
 
@@ -114,6 +121,7 @@ impl Turn {
         // Deletes first, then puts, as one engine step means it; a later step of the turn has the last word.
         self.secrets.extend(commit.deletes.into_iter().map(|name| (name, None)));
         self.secrets.extend(commit.puts.into_iter().map(|(name, value)| (name, Some(value))));
+        self.public.extend(commit.public);
         self.effects.append(&mut effects);
     }
 
@@ -125,6 +133,7 @@ impl Turn {
                 None => batch.deletes.push(name),
             }
         }
+        batch.public = std::mem::take(&mut self.public).into_iter().collect();
         batch.destroy = !batch.deletes.is_empty();
         batch
     }
@@ -144,6 +153,7 @@ impl Runner {
         compute: Arc<Compute>,
         seed: Seed,
         metrics: Arc<Metrics>,
+        watch: Watch,
     ) -> Result<Self, RunnerError> {
         let mut runner = Self {
             inbox,
@@ -156,6 +166,8 @@ impl Runner {
             seed,
             metrics,
             compute,
+            watch,
+            resumed: None,
         };
         runner.rebuild()?;
         Ok(runner)
@@ -171,6 +183,9 @@ impl Runner {
                 Err(super::Empty::Waited) => None,
                 Err(super::Empty::Closed) => return Ok(()),
             };
+            if let Some(reason) = self.watch.noticed() {
+                self.resume(reason)?;
+            }
             let mut turn = Turn::default();
             let mut taken = 0usize;
             while let Some(next) = input {
@@ -236,7 +251,7 @@ impl Runner {
     /// Commit, then the effects in order.
     fn settle(&mut self, mut turn: Turn) -> Result<(), RunnerError> {
         let batch = turn.batch();
-        if !batch.entries.is_empty() || !batch.puts.is_empty() || !batch.deletes.is_empty() {
+        if !batch.is_empty() {
             let started = Instant::now();
             let written = self.store.commit(&batch);
             self.metrics.commit(started.elapsed(), written.is_ok());
@@ -253,7 +268,7 @@ impl Runner {
                 Err(error) if batch.deletes.iter().any(|key| key.starts_with("pair/")) => {
                     self.fail_all(&error);
                     self.engine = None;
-                    self.destroy_pairs(&batch);
+                    self.destroy_pairs(&batch)?;
                     return Err(error.into());
                 }
                 // API-FULL-1: as after a crash, from what the disk holds.
@@ -268,20 +283,38 @@ impl Runner {
                 }
             }
         }
+        // The write may have taken long: what was noticed meanwhile counts before anything leaves.
+        if let Some(reason) = self.watch.noticed() {
+            return self.resume(reason);
+        }
         turn.effects.into_iter().for_each(|effect| self.perform(effect));
         Ok(())
     }
 
-    fn destroy_pairs(&mut self, batch: &Batch) {
+    /// When even this fails, the store does not open again before it went through: the node stays down, by name.
+    fn destroy_pairs(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let pairs = batch.deletes.iter().filter(|key| key.starts_with("pair/")).cloned();
-        let deletes: Vec<String> = pairs.collect();
-        let alone = Batch { deletes, destroy: true, ..Batch::default() };
-        if let Err(error) = self.store.commit(&alone) {
+        let names: Vec<String> = pairs.collect();
+        self.store.destroy(&names).inspect_err(|error| {
             tracing::error!(
                 code = "pair_not_destroyed", %error,
-                "a stopped pair's state is still on the disk: remove it before this node starts again"
+                "a stopped pair's state is still on the disk; this node does not start before it is gone"
             );
+        })
+    }
+
+    /// A copy, a restored image or a set clock: as after a crash, from what the disk holds, and with fresh pair state.
+    /// Nothing of the turn leaves; what was committed counts, as after a crash between the two.
+    fn resume(&mut self, reason: String) -> Result<(), RunnerError> {
+        tracing::warn!(code = "resumed", %reason, "this node begins anew");
+        for (_, (answer, _place)) in std::mem::take(&mut self.waiting) {
+            let text = format!("{reason}; what was under way is not known to have ended");
+            let problem = refuse(Class::Unavailable, "resumed", text)
+                .hint("ask again with the same idempotency key: one request has one outcome");
+            let _left = answer.send(Err(problem));
         }
+        self.resumed = Some(reason);
+        self.rebuild()
     }
 
     /// The normal start: state from the store, a new incarnation, no links. A full disk leaves no engine.
@@ -293,10 +326,13 @@ impl Runner {
         let state = PersistentState { records: loaded.entries, secrets: loaded.secrets };
         let Seed { key, config } = self.seed.clone();
         let incarnation = Incarnation(OsEntropy.bytes());
-        let (engine, output) =
+        let (mut engine, output) =
             Engine::start(config, key, state, incarnation, now()).map_err(RunnerError::Engine)?;
         let mut turn = Turn::default();
         turn.add(output);
+        if let Some(reason) = self.resumed.clone() {
+            turn.add(engine.handle(now(), Event::Resumed { reason }, &mut OsEntropy));
+        }
         let batch = turn.batch();
         match self.store.commit(&batch) {
             Ok(()) => {}
@@ -307,6 +343,7 @@ impl Runner {
             }
             Err(error) => return Err(error.into()),
         }
+        self.resumed = None;
         self.outside.restarted(engine.hello());
         self.inbox.publish(Some(engine.status()));
         self.engine = Some(engine);
@@ -321,6 +358,10 @@ impl Runner {
             Effect::Disconnect { peer } => self.outside.disconnect(peer),
             Effect::Compute { id, job } => self.compute.run(self.generation, id, job),
             Effect::Reply { id, result } => self.reply(id, result),
+            Effect::ReplyRecord { id, name, view } => {
+                let result = self.record(&name, *view);
+                self.reply(id, result);
+            }
             Effect::AskChain { request, query } => self.outside.ask_chain(request, query),
             Effect::Broadcast { request, network, text } => {
                 self.outside.broadcast(request, network, text);
@@ -337,6 +378,23 @@ impl Runner {
             // The caller may have left; its answer is then nobody's.
             let _left = answer.send(result);
         }
+    }
+
+    /// A public record whose hash the journal names.
+    fn record(&mut self, name: &str, mut view: RecordView) -> Result<Reply, Problem> {
+        let stored = self.store.record(name).map_err(|error| {
+            refuse(Class::Unavailable, error.code(), format!("the record is not read: {error}"))
+        })?;
+        let bytes = stored.ok_or_else(|| {
+            refuse(Class::NotFound, "record_not_kept", "the record is not in the store any more")
+        })?;
+        if hex::encode(sha256(&bytes)) != view.sha256 {
+            let text = "the stored record is not the one that the journal names";
+            return Err(refuse(Class::Unavailable, "record_damaged", text)
+                .hint("ask another member of the ceremony for its record"));
+        }
+        view.record = hex::encode(bytes);
+        Ok(Reply::Record(Box::new(view)))
     }
 
     /// The engine that owed these answers is gone.
@@ -370,6 +428,7 @@ mod tests {
                 first,
                 puts: puts.iter().map(put).collect(),
                 deletes: deletes.iter().map(|name| (*name).to_owned()).collect(),
+                public: Vec::new(),
             },
             effects: Vec::new(),
         }

@@ -150,6 +150,11 @@ impl Wrapped {
         }
     }
 
+    /// A passphrase at a test's cost: the one kind that a fuzz test can try to open.
+    pub(crate) fn is_cheap(&self) -> bool {
+        matches!(self, Self::Passphrase(wrap) if wrap.is_cheap())
+    }
+
     /// Its kind.
     pub fn kind(&self) -> SealKind {
         match self {

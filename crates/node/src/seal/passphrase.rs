@@ -65,6 +65,14 @@ pub struct Wrap {
     sealed: String,
 }
 
+impl Wrap {
+    /// At most twice a test's cost.
+    pub(super) fn is_cheap(&self) -> bool {
+        let test = PassphraseCost::TEST;
+        self.cost.memory_kib <= test.memory_kib.saturating_mul(2) && self.cost.passes <= 2
+    }
+}
+
 pub(super) fn wrap(
     passphrase: &Secret<String>,
     cost: PassphraseCost,

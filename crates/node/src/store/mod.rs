@@ -8,6 +8,7 @@
 //! on freshness is the peers. Nonces never come here.
 
 mod fsync_probe;
+mod reserve;
 mod sqlite;
 
 pub use fsync_probe::raw_fsync_probe;
@@ -28,8 +29,20 @@ pub struct Batch {
     pub puts: Vec<(String, Secret<Vec<u8>>)>,
     /// Secrets to delete; done before the puts.
     pub deletes: Vec<String>,
+    /// Public records to write or, without bytes, to drop, by name. They lie open in the file.
+    pub public: Vec<(String, Option<Vec<u8>>)>,
     /// Deleted and replaced secrets must also be gone from the file and its write-ahead log when `commit` returns.
     pub destroy: bool,
+}
+
+impl Batch {
+    /// True when nothing has to be written.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+            && self.puts.is_empty()
+            && self.deletes.is_empty()
+            && self.public.is_empty()
+    }
 }
 
 /// Everything in the store.
@@ -53,10 +66,15 @@ pub trait Store: Send {
         sequence: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+    /// Reads one public record.
+    fn record(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// The number that the next journal entry must bear.
     fn next_sequence(&self) -> u64;
     /// Writes the batch whole, durably, or not at all.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+    /// Destroys these secrets as the last act before the node stops: written down first, with room kept for it. Until it
+    /// went through, the store does not open again ([`StoreError::PairNotDestroyed`]).
+    fn destroy(&mut self, names: &[String]) -> Result<(), StoreError>;
     /// Writes and syncs one small row, so that readiness rests on a real write.
     fn probe_writable(&mut self) -> Result<(), StoreError>;
 }
@@ -111,6 +129,9 @@ pub enum StoreError {
     /// The batch is durable, but the old bytes may still be in the file.
     #[error("the batch is written, but destroyed secrets may still be in the file: {0}")]
     NotDestroyed(String),
+    /// The state of a stopped pair is still in the file, and the store is not used before it is gone.
+    #[error("the state of a stopped pair could not be destroyed, and the store stays closed: {0}")]
+    PairNotDestroyed(String),
     /// An earlier write failed with unknown outcome; open the store anew.
     #[error("an earlier write failed; the store must be opened anew")]
     Poisoned,
@@ -133,6 +154,7 @@ impl StoreError {
             Self::Gap { .. } => "store_gap",
             Self::Name(_) => "store_secret_name",
             Self::NotDestroyed(_) => "store_not_destroyed",
+            Self::PairNotDestroyed(_) => "pair_not_destroyed",
             Self::Poisoned => "store_poisoned",
             Self::Io(_) => "store_io",
         }

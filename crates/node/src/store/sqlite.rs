@@ -1,5 +1,6 @@
 //! The store in one SQLite file: WAL, `synchronous=FULL`, `secure_delete=ON`, one writer that holds the file alone.
 
+use super::reserve::{Doomed, Reserve};
 use super::{Batch, Loaded, SECRET_NAME_BYTES_MAX, Store, StoreError};
 use crate::entropy::OsEntropy;
 use crate::sealed_box;
@@ -24,6 +25,10 @@ const SCHEMA_SQL: &str = "
     CREATE TABLE journal (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
     CREATE TABLE secrets (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 ";
+/// Came after the first stores; a build that does not know it leaves it alone, so the schema keeps its number.
+const RECORDS_SQL: &str = "
+    CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+";
 
 /// How the file is used.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +45,7 @@ pub struct SqliteStore {
     next_sequence: u64,
     probes: u64,
     poisoned: bool,
+    reserve: Option<Reserve>,
 }
 
 impl core::fmt::Debug for SqliteStore {
@@ -76,8 +82,50 @@ impl SqliteStore {
             SCHEMA => check_identity(&connection, node, &data_key)?,
             found => return Err(StoreError::Schema { found, known: SCHEMA }),
         }
+        connection.execute_batch(RECORDS_SQL).map_err(classify)?;
         let next_sequence = count_journal(&connection)?;
-        Ok(Self { connection, node, data_key, next_sequence, probes: 0, poisoned: false })
+        let mut store = Self {
+            connection,
+            node,
+            data_key,
+            next_sequence,
+            probes: 0,
+            poisoned: false,
+            reserve: None,
+        };
+        store.destroy_doomed(Reserve::open(path)?)?;
+        Ok(store)
+    }
+
+    /// K6: what an earlier run could not destroy goes before anything is read, or the store stays closed.
+    fn destroy_doomed(&mut self, mut reserve: Reserve) -> Result<(), StoreError> {
+        let names = match reserve.doomed()? {
+            None => None,
+            Some(Doomed::Names(names)) => Some(names),
+            Some(Doomed::AllPairs) => Some(self.pairs()?),
+        };
+        if let Some(names) = names {
+            reserve.destroy(&names, |names| self.delete_alone(names))?;
+            tracing::warn!(code = "pair_destroyed_late", ?names, "destroyed before the start");
+            reserve.fill();
+        }
+        self.reserve = Some(reserve);
+        Ok(())
+    }
+
+    fn pairs(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT name FROM secrets WHERE name LIKE 'pair/%'";
+        let mut statement = self.connection.prepare(sql).map_err(classify)?;
+        let rows = statement.query_map([], |row| row.get(0)).map_err(classify)?;
+        rows.collect::<Result<_, _>>().map_err(classify)
+    }
+
+    /// One at a time: the less is written at once, the less room it takes.
+    fn delete_alone(&mut self, names: &[String]) -> Result<(), StoreError> {
+        names.iter().try_for_each(|name| {
+            let deletes = vec![name.clone()];
+            self.commit(&Batch { deletes, destroy: true, ..Batch::default() })
+        })
     }
 
     #[cfg(test)]
@@ -105,6 +153,7 @@ impl SqliteStore {
         let next = insert_entries(&transaction, self.next_sequence, &batch.entries)?;
         delete_secrets(&transaction, &batch.deletes)?;
         put_secrets(&transaction, &self.node, &self.data_key, &batch.puts)?;
+        write_records(&transaction, &batch.public)?;
         transaction.commit().map_err(classify)?;
         Ok(next)
     }
@@ -172,6 +221,13 @@ impl Store for SqliteStore {
         Ok(entries)
     }
 
+    fn record(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connection
+            .query_row("SELECT body FROM records WHERE name = ?1", [name], |row| row.get(0))
+            .optional()
+            .map_err(classify)
+    }
+
     fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
@@ -183,6 +239,15 @@ impl Store for SqliteStore {
         let written = self.write(batch);
         self.next_sequence = self.settle(written)?;
         if batch.destroy { self.truncate_log() } else { Ok(()) }
+    }
+
+    fn destroy(&mut self, names: &[String]) -> Result<(), StoreError> {
+        let Some(mut reserve) = self.reserve.take() else {
+            return self.delete_alone(names);
+        };
+        let destroyed = reserve.destroy(names, |names| self.delete_alone(names));
+        self.reserve = Some(reserve);
+        destroyed
     }
 
     fn probe_writable(&mut self) -> Result<(), StoreError> {
@@ -355,6 +420,21 @@ fn put_secrets(
         let sealed = sealed_box::seal(data_key.expose(), &place, value.expose(), &mut OsEntropy)
             .ok_or_else(|| StoreError::Io(format!("`{name}` is too long to be sealed")))?;
         statement.execute(params![name, sealed]).map_err(classify)?;
+    }
+    Ok(())
+}
+
+fn write_records(
+    transaction: &Transaction<'_>,
+    records: &[(String, Option<Vec<u8>>)],
+) -> Result<(), StoreError> {
+    let put = "INSERT INTO records VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE SET body = ?2";
+    for (name, body) in records {
+        match body {
+            Some(body) => transaction.execute(put, params![name, body]),
+            None => transaction.execute("DELETE FROM records WHERE name = ?1", [name]),
+        }
+        .map_err(classify)?;
     }
     Ok(())
 }

@@ -151,6 +151,42 @@ fn a_full_store_refuses_by_name_changes_nothing_and_goes_on_when_there_is_room()
     open(&path).commit(&Batch { entries: vec![(2, vec![0; 200_000])], ..big }).unwrap();
 }
 
+/// Goal: a stopped pair's state that could not be destroyed is never opened again. Method: deleting needs pages beyond the
+/// page bound, by a trigger; then the room comes back.
+#[test]
+fn a_pair_that_cannot_be_destroyed_keeps_the_store_closed_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.sqlite");
+    let mut store = open(&path);
+    let puts = vec![secret("pair/a", &[1; 50_000]), secret("pair/b", b"b")];
+    store.commit(&Batch { puts, ..Batch::default() }).unwrap();
+    drop(store);
+    tamper(
+        &path,
+        "CREATE TABLE ballast (bytes BLOB);
+         CREATE TRIGGER dear BEFORE DELETE ON secrets BEGIN
+             INSERT INTO ballast VALUES (zeroblob(400000)); END;",
+    );
+    let bounded = || {
+        let limited = StoreOptions { pages_max: Some(40) };
+        SqliteStore::open(&path, NODE, Secret::new([7; 32]), limited)
+    };
+    let doomed = ["pair/a".to_owned()];
+    let mut store = bounded().unwrap();
+    assert_eq!(code(store.destroy(&doomed)), "pair_not_destroyed");
+    assert!(store.secrets().unwrap().contains_key("pair/a"), "the test must make it fail");
+    drop(store);
+    for _ in 0..2 {
+        assert_eq!(code(bounded()), "pair_not_destroyed");
+    }
+    // Room again, though the bound of pages alone would have been enough.
+    let mut store = open(&path);
+    let names: Vec<String> = store.secrets().unwrap().into_keys().collect();
+    assert_eq!(names, ["pair/b"]);
+    drop(store);
+    assert_eq!(open(&path).secrets().unwrap().len(), 1);
+}
+
 #[test]
 fn a_second_opener_is_refused_until_the_first_closes() {
     let dir = tempfile::tempdir().unwrap();

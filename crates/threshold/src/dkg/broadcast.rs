@@ -11,7 +11,7 @@ use model::hash::tagged;
 use model::ids::Seat;
 use model::limits;
 use model::secret::Secret;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::BTreeMap;
 
 /// Bytes of one broadcast body at most; the largest honest one (32 seats) is about 13 KiB.
@@ -40,7 +40,7 @@ pub struct Mark {
 /// What is signed: plan, round, seat and the digest of the body.
 fn signed_bytes(plan: &[u8; 32], round: u8, seat: Seat, digest: &[u8; 32]) -> Vec<u8> {
     let mut w = Writer::default();
-    w.header(0x0410, 1);
+    w.header(tags::DKG_MARK, 1);
     w.fixed(plan);
     w.u8(round);
     w.u16(seat.0);
@@ -95,7 +95,7 @@ impl Broadcast {
 
 impl Wire for Broadcast {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0411, 1);
+        w.header(tags::DKG_BROADCAST, 1);
         w.fixed(&self.plan);
         w.u8(self.round);
         w.u16(self.seat.0);
@@ -103,7 +103,7 @@ impl Wire for Broadcast {
         w.fixed(&self.mark.signature);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0411, 1)?;
+        r.header(tags::DKG_BROADCAST, 1)?;
         let (plan, round, seat) = (r.fixed()?, r.u8()?, Seat(r.u16()?));
         let body = r.bytes(BODY_BYTES_MAX)?;
         let mark = Mark { digest: Self::digest_of(&body), signature: r.fixed()? };
@@ -127,7 +127,7 @@ pub(super) struct Message {
 /// Writes the message of `broadcast` for one receiver.
 pub(super) fn write_message(broadcast: &Broadcast, private: Option<&Private>) -> Vec<u8> {
     let mut w = Writer::default();
-    w.header(0x0412, 1);
+    w.header(tags::DKG_MESSAGE, 1);
     broadcast.write(&mut w);
     w.option(private, |w, private| {
         w.fixed(private.contribution.expose());
@@ -139,7 +139,7 @@ pub(super) fn write_message(broadcast: &Broadcast, private: Option<&Private>) ->
 impl Message {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(bytes);
-        r.header(0x0412, 1)?;
+        r.header(tags::DKG_MESSAGE, 1)?;
         let broadcast = Broadcast::read(&mut r)?;
         let private = r.option(|r| {
             let contribution = Secret::new(r.fixed()?);

@@ -9,7 +9,7 @@ use super::error::DkgError;
 use super::plan::{Plan, PlanError};
 use super::transcript::Record;
 use model::ids::Seat;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// Bytes of a transcript inside evidence at most (32 seats, three rounds, every body at its bound).
 const TRANSCRIPT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -82,6 +82,19 @@ pub enum EvidenceError {
     /// All in it is as it must be.
     #[error("the evidence shows no breach")]
     NoBreach,
+}
+
+impl EvidenceError {
+    /// Stable name for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "evidence_plan",
+            Self::Unsigned => "evidence_unsigned",
+            Self::Unrelated => "evidence_unrelated",
+            Self::Wire(_) => "evidence_malformed",
+            Self::NoBreach => "evidence_no_breach",
+        }
+    }
 }
 
 /// The error for `evidence`, with the culprit that a stranger would find too.
@@ -235,7 +248,7 @@ impl Evidence {
 
 impl Wire for Evidence {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0415, 1);
+        w.header(tags::DKG_EVIDENCE, 1);
         match self {
             Self::Equivocation { seat, round, first, second } => {
                 w.u8(1);
@@ -275,7 +288,7 @@ impl Wire for Evidence {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0415, 1)?;
+        r.header(tags::DKG_EVIDENCE, 1)?;
         Ok(match r.u8()? {
             1 => Self::Equivocation {
                 seat: Seat(r.u16()?),

@@ -22,7 +22,7 @@ pub use broadcast::{Broadcast, Mark};
 pub use error::{DkgError, Fault, Refusal};
 pub use evidence::{Evidence, EvidenceError, verify_evidence};
 pub use plan::{Plan, PlanError};
-pub use transcript::{TranscriptError, verify_transcript};
+pub use transcript::{TranscriptError, Verified, verify_transcript};
 
 use crate::shares::{VaultPublic, VaultShare};
 use broadcast::{Broadcast as Sent, Message, Private, Round, write_message};
@@ -86,6 +86,13 @@ pub struct Outcome {
 impl core::fmt::Debug for Running {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Running(seat {}, round {})", self.party.me.0, self.round())
+    }
+}
+
+/// A member's message: what reads is written again to the same bytes.
+pub(crate) fn fuzz_message(data: &[u8]) {
+    if let Ok(broadcast::Message { broadcast, private }) = broadcast::Message::read(data) {
+        assert_eq!(broadcast::write_message(&broadcast, private.as_ref()), data);
     }
 }
 

@@ -5,7 +5,7 @@ use model::access::{AccessTree, TreeError};
 use model::hash::tagged;
 use model::ids::{CeremonyId, Epoch, NodeId, Seat};
 use model::keys::Purpose;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One key ceremony: every member deals over the whole tree and holds one seat of it.
@@ -65,7 +65,7 @@ impl Plan {
 
 impl Wire for Plan {
     fn write(&self, w: &mut Writer) {
-        w.header(0x0414, 1);
+        w.header(tags::DKG_PLAN, 1);
         w.fixed(&self.ceremony.0);
         self.purpose.write(w);
         w.u32(self.epoch.0);
@@ -74,7 +74,7 @@ impl Wire for Plan {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(0x0414, 1)?;
+        r.header(tags::DKG_PLAN, 1)?;
         let plan = Self {
             ceremony: CeremonyId(r.fixed()?),
             purpose: Purpose::read(r)?,

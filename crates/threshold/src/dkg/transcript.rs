@@ -7,9 +7,11 @@
 use super::bodies::{Body, Commit, Confirm, Reveal, Sharing, Verdict};
 use super::broadcast::{BODY_BYTES_MAX, Broadcast, Round};
 use super::plan::Plan;
+use model::commitment::Commitments;
+use model::curve::{Ed25519, Secp256k1};
 use model::hash::tagged;
 use model::ids::{Seat, VaultId};
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use std::collections::BTreeMap;
 
 /// Rounds in a transcript.
@@ -18,7 +20,7 @@ const ROUNDS: u8 = 3;
 /// Writes plan and bodies.
 pub(super) fn write(plan: &Plan, rounds: [&Round; 3]) -> Vec<u8> {
     let mut w = Writer::default();
-    w.header(0x0413, 1);
+    w.header(tags::DKG_TRANSCRIPT, 1);
     plan.write(&mut w);
     for round in rounds {
         round.values().for_each(|broadcast| w.bytes(&broadcast.body));
@@ -43,6 +45,21 @@ pub(super) struct Record {
     pub(super) sharing: Sharing,
 }
 
+/// What a stranger knows after [`verify_transcript`]: all of it follows from the transcript, nothing is taken on trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The plan that was followed.
+    pub plan: Plan,
+    /// The vault's id.
+    pub vault: VaultId,
+    /// Commitments of the ECDSA key; their root is the key.
+    pub ecdsa: Commitments<Secp256k1>,
+    /// Commitments of the BIP-340 key.
+    pub bip340: Commitments<Secp256k1>,
+    /// Commitments of the Ed25519 key.
+    pub ed25519: Commitments<Ed25519>,
+}
+
 /// Why bytes are not the record of a finished ceremony.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TranscriptError {
@@ -63,10 +80,23 @@ pub enum TranscriptError {
     Confirmation(u16),
 }
 
+impl TranscriptError {
+    /// Stable name for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Wire(_) => "transcript_malformed",
+            Self::Reveal(_) => "transcript_reveal",
+            Self::Complaint(_) => "transcript_complaint",
+            Self::Echo(_) => "transcript_echo",
+            Self::Confirmation(_) => "transcript_confirmation",
+        }
+    }
+}
+
 impl Record {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(bytes);
-        r.header(0x0413, 1)?;
+        r.header(tags::DKG_TRANSCRIPT, 1)?;
         let plan = Plan::read(&mut r)?;
         let mut bodies = BTreeMap::new();
         for round in 1..=ROUNDS {
@@ -112,13 +142,14 @@ pub(super) fn sum<'a>(mut all: impl Iterator<Item = &'a Sharing>) -> Option<Shar
 
 /// Checks a ceremony's record as a stranger: every proof in the transcript, and that every member signed its outcome.
 ///
-/// Returns the plan that was followed and the vault's id.
+/// Every byte of both counts: the vault's id is a hash of the transcript, and each confirmation is a signature over it.
 pub fn verify_transcript(
     transcript: &[u8],
     confirmations: &BTreeMap<Seat, Vec<u8>>,
-) -> Result<(Plan, VaultId), TranscriptError> {
+) -> Result<Verified, TranscriptError> {
     let record = Record::read(transcript)?;
     let digest = record.plan.digest();
+    // RECORD-3: what was offered was committed to, and is proven.
     for (seat, reveal) in &record.reveals {
         let offered = reveal.offer.commitment(&digest, *seat);
         let opened = record.commits.get(seat).is_some_and(|c| c.commitment == offered);
@@ -126,9 +157,11 @@ pub fn verify_transcript(
             return Err(TranscriptError::Reveal(seat.0));
         }
     }
+    // RECORD-4: a complaint ends a ceremony.
     if let Some((seat, _)) = record.verdicts.iter().find(|(_, v)| v.complaint.is_some()) {
         return Err(TranscriptError::Complaint(seat.0));
     }
+    // RECORD-5: every seat signed this outcome, and nobody else stands here.
     for seat in record.plan.members.keys() {
         let bytes = confirmations.get(seat).ok_or(TranscriptError::Confirmation(seat.0))?;
         let broadcast = Broadcast::from_bytes(bytes)?;
@@ -143,5 +176,9 @@ pub fn verify_transcript(
             return Err(TranscriptError::Confirmation(seat.0));
         }
     }
-    Ok((record.plan, record.vault))
+    if let Some(seat) = confirmations.keys().find(|seat| !record.plan.members.contains_key(seat)) {
+        return Err(TranscriptError::Confirmation(seat.0));
+    }
+    let Sharing { ecdsa, bip340, ed25519 } = record.sharing;
+    Ok(Verified { plan: record.plan, vault: record.vault, ecdsa, bip340, ed25519 })
 }

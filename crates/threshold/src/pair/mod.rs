@@ -11,6 +11,8 @@
 pub mod gate;
 mod setup;
 
+pub(crate) use setup::fuzz_setup;
+
 pub use gate::{Failure, PairGate, Settled, Ticket};
 pub use setup::{PairSetup, PairStep};
 
@@ -18,11 +20,10 @@ use dkls23_core::utilities::multiplication::{MulReceiver, MulSender};
 use k256::Secp256k1 as K256;
 use model::ids::{NodeId, PairEpoch};
 use model::secret::Secret;
-use model::wire::{Reader, WireError, Writer};
+use model::wire::{Reader, WireError, Writer, tags};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Tag and version of the stored form.
-const STATE_TAG: u16 = 0x0412;
+/// Version of the stored form.
 const STATE_VERSION: u8 = 1;
 /// Bytes of one direction's stored correlation at most (about 30 kB is honest).
 const DIRECTION_BYTES_MAX: usize = 64 * 1024;
@@ -127,7 +128,7 @@ impl PairState {
     /// The stored form; to be sealed like a share and never backed up.
     pub fn to_bytes(&self) -> Secret<Vec<u8>> {
         let mut w = Writer::default();
-        w.header(STATE_TAG, STATE_VERSION);
+        w.header(tags::PAIR_STATE, STATE_VERSION);
         w.fixed(&self.me.0);
         w.fixed(&self.peer.0);
         w.u32(self.epoch.0);
@@ -152,7 +153,7 @@ impl PairState {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(STATE_TAG, STATE_VERSION)?;
+        r.header(tags::PAIR_STATE, STATE_VERSION)?;
         let (me, peer) = (NodeId(r.fixed()?), NodeId(r.fixed()?));
         let (epoch, id) = (PairEpoch(r.u32()?), r.fixed()?);
         let zero_seed = Secret::new(r.fixed()?);

@@ -14,12 +14,10 @@ use model::hash::tagged;
 use model::ids::{NodeId, PairEpoch};
 use model::limits::MESSAGE_BYTES_MAX;
 use model::secret::Secret;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-const FIRST_TAG: u16 = 0x0413;
-const SECOND_TAG: u16 = 0x0414;
 const VERSION: u8 = 1;
 /// Bytes of the salt that hides the committed seed (DKLs23 asks for twice the security parameter).
 const SALT_BYTES: usize = 64;
@@ -228,6 +226,16 @@ fn read_engine(bytes: &[u8]) -> Result<EngineMessage, WireError> {
     if again == bytes { Ok(engine) } else { Err(WireError::Range("engine message")) }
 }
 
+/// Both messages of a peer, up to the proofs.
+pub(crate) fn fuzz_setup(data: &[u8]) {
+    if let Ok(first) = First::from_bytes(data) {
+        assert_eq!(first.to_bytes(), data, "a second spelling of a first message");
+        drop(read_engine(&first.engine));
+    }
+    drop(read_engine(data));
+    drop(read_second(data));
+}
+
 fn finish_engine(
     context: &Context,
     base: &BaseSecrets,
@@ -289,13 +297,13 @@ struct First {
 
 impl Wire for First {
     fn write(&self, w: &mut Writer) {
-        w.header(FIRST_TAG, VERSION);
+        w.header(tags::PAIR_SETUP_FIRST, VERSION);
         w.fixed(&self.context);
         w.fixed(&self.commitment);
         w.bytes(&self.engine);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(FIRST_TAG, VERSION)?;
+        r.header(tags::PAIR_SETUP_FIRST, VERSION)?;
         let (context, commitment) = (r.fixed()?, r.fixed()?);
         Ok(Self { context, commitment, engine: r.bytes(MESSAGE_BYTES_MAX)? })
     }
@@ -310,7 +318,7 @@ struct Second<'a> {
 impl Second<'_> {
     fn to_bytes(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.header(SECOND_TAG, VERSION);
+        w.header(tags::PAIR_SETUP_SECOND, VERSION);
         w.fixed(&self.context);
         w.fixed(&self.id);
         w.fixed(self.seed.seed.expose());
@@ -323,7 +331,7 @@ type SecondParts = ([u8; 32], [u8; 32], Secret<[u8; 32]>, Secret<[u8; SALT_BYTES
 
 fn read_second(bytes: &[u8]) -> Result<SecondParts, WireError> {
     let mut r = Reader::new(bytes);
-    r.header(SECOND_TAG, VERSION)?;
+    r.header(tags::PAIR_SETUP_SECOND, VERSION)?;
     let parts = (r.fixed()?, r.fixed()?, Secret::new(r.fixed()?), Secret::new(r.fixed()?));
     r.finish()?;
     Ok(parts)

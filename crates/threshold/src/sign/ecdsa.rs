@@ -2,7 +2,8 @@
 //!
 //! The engine `dkls23-core` only multiplies for us: its `Party` is built by hand for one phase from the quorum's
 //! additive share and the pair states, so the key never enters it as a whole and nothing of it is stored. Its types
-//! print secrets in `Debug`; they stay in the private fields below. It draws its own randomness (impure on purpose).
+//! print secrets in `Debug`; they stay in the private fields below. It draws its own randomness
+//! (impure on purpose), each phase from a hedge that is lent to it.
 //!
 //! # Security
 //! Round 2 answers oblivious-transfer messages: it leaves through [`crate::pair::PairGate`] only. Where an error says
@@ -11,6 +12,7 @@
 use super::backend::{Backend, Progress};
 use super::ecdsa_wire as wire;
 use super::error::{Reason, Refusal, SignError};
+use super::hedge::{self, Hedged};
 use super::quorum::QuorumKey;
 use crate::pair::{PairState, guarded};
 use dkls23_core::protocols::derivation::DerivData;
@@ -23,7 +25,9 @@ use k256::elliptic_curve::scalar::IsHigh;
 use k256::{Scalar, Secp256k1 as K256};
 use model::curve::{Curve, Secp256k1};
 use model::entropy::Entropy;
+use model::hash::tagged;
 use model::ids::{Seat, SessionId};
+use model::secret::Secret;
 use model::signing::{SignItem, Signature};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use std::collections::BTreeMap;
@@ -56,6 +60,12 @@ struct Member {
     data: SignData,
 }
 
+/// One call into the engine: its name, and a digest of what it answers.
+struct Phase {
+    name: &'static str,
+    received: [u8; 32],
+}
+
 enum Stage {
     First(Box<KeptFirst>),
     Second(Box<KeptSecond>),
@@ -70,6 +80,7 @@ impl Ecdsa {
         context: [u8; 32],
         item: &SignItem,
         pairs: BTreeMap<Seat, Arc<PairState>>,
+        entropy: &mut dyn Entropy,
     ) -> Result<(Self, Bodies), SignError> {
         let message_hash = <[u8; 32]>::try_from(item.message.as_slice())
             .map_err(|_| Refusal::Digest(item.message.len()))?;
@@ -81,8 +92,9 @@ impl Ecdsa {
         let data = SignData { sign_id: context.to_vec(), counterparties, message_hash };
         let pairs = pairs.into_iter().filter(|(seat, _)| others.contains(seat)).collect();
         let member = Member { key, index, pairs, session, data };
+        let phase = Phase { name: "ecdsa phase 1", received: [0; 32] };
         let (unique, keep, messages) =
-            member.with_party("ecdsa phase 1", |party| party.sign_phase1(&member.data))?;
+            member.with_party(&phase, entropy, |party| party.sign_phase1(&member.data))?;
         let mut bodies = Bodies::new();
         for message in &messages {
             let seat = member.seat(message.parties.receiver)?;
@@ -97,12 +109,12 @@ impl Backend for Ecdsa {
     fn advance(
         self: Box<Self>,
         inbox: Bodies,
-        _: &mut dyn Entropy,
+        entropy: &mut dyn Entropy,
     ) -> Result<Progress<Box<Self>>, SignError> {
         let Self { member, stage } = *self;
         let (stage, bodies) = match stage {
-            Stage::First(kept) => member.second(*kept, &inbox)?,
-            Stage::Second(kept) => member.third(*kept, &inbox)?,
+            Stage::First(kept) => member.second(*kept, &inbox, entropy)?,
+            Stage::Second(kept) => member.third(*kept, &inbox, entropy)?,
             Stage::Third { r, mine } => {
                 return member.finish(&r, &mine, &inbox).map(Progress::Done);
             }
@@ -117,6 +129,7 @@ impl Member {
         &self,
         (unique, keep): KeptFirst,
         inbox: &Bodies,
+        entropy: &mut dyn Entropy,
     ) -> Result<(Stage, Bodies), SignError> {
         let mut received = Vec::with_capacity(inbox.len());
         for (seat, body) in inbox {
@@ -129,7 +142,8 @@ impl Member {
             }
             received.push(message);
         }
-        let (unique, keep, messages) = self.with_party("ecdsa phase 2", |party| {
+        let phase = Phase { name: "ecdsa phase 2", received: digest(inbox) };
+        let (unique, keep, messages) = self.with_party(&phase, entropy, |party| {
             party.sign_phase2(&self.data, unique, keep, &received)
         })?;
         let mut bodies = Bodies::new();
@@ -143,13 +157,15 @@ impl Member {
         &self,
         (unique, keep): KeptSecond,
         inbox: &Bodies,
+        entropy: &mut dyn Entropy,
     ) -> Result<(Stage, Bodies), SignError> {
         let mut received = Vec::with_capacity(inbox.len());
         for (seat, body) in inbox {
             let read = wire::read_second(body, party_index(&self.key, *seat)?, self.index);
             received.push(read.map_err(|reason| SignError::by(*seat, reason))?);
         }
-        let (x_hex, mine) = self.with_party("ecdsa phase 3", |party| {
+        let phase = Phase { name: "ecdsa phase 3", received: digest(inbox) };
+        let (x_hex, mine) = self.with_party(&phase, entropy, |party| {
             party.sign_phase3(&self.data, unique, keep, &received)
         })?;
         let r = scalar_of_hex(&x_hex)?;
@@ -194,11 +210,15 @@ impl Member {
     /// Runs one phase on a party that lives for this call only.
     fn with_party<T>(
         &self,
-        phase: &'static str,
+        phase: &Phase,
+        entropy: &mut dyn Entropy,
         call: impl FnOnce(&Party<K256>) -> Result<T, Abort>,
     ) -> Result<T, SignError> {
         let party = self.party()?;
-        match guarded(phase, || call(&party)) {
+        let mine = Secret::new(Secp256k1::scalar_to_bytes(self.key.mine.expose()));
+        let (context, received) = (&self.data.sign_id, &phase.received);
+        let hedged = Hedged::for_phase(mine.expose(), context, phase.name, received, entropy);
+        match hedge::lending(hedged, entropy, || guarded(phase.name, || call(&party)))? {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(abort)) => Err(self.abort(&abort)),
             // A panic on a peer's message may depend on our secrets, so it counts against every pair of the session.
@@ -290,6 +310,13 @@ pub(super) fn recovery_id(rs: &[u8; 64], digest: [u8; 32], key: &[u8]) -> Option
             .and_then(|signature| secp.recover_ecdsa(&message, &signature))
             .is_ok_and(|found| found.serialize()[..] == *key)
     })
+}
+
+fn digest(inbox: &Bodies) -> [u8; 32] {
+    let seats: Vec<u8> = inbox.keys().flat_map(|seat| seat.0.to_be_bytes()).collect();
+    let mut parts: Vec<&[u8]> = vec![&seats];
+    parts.extend(inbox.values().map(Vec::as_slice));
+    tagged("outlast/sign/received/v1", &parts)
 }
 
 fn party_index(key: &QuorumKey<Secp256k1>, seat: Seat) -> Result<PartyIndex, SignError> {

@@ -136,6 +136,21 @@ pub(super) fn read_second(
     read().map_err(Reason::Malformed)
 }
 
+/// Bodies of all rounds: what reads is written again to the same bytes.
+pub(super) fn fuzz_bodies(body: &[u8]) {
+    let ends = (PartyIndex::new(1), PartyIndex::new(2));
+    let (Ok(from), Ok(to)) = ends else { return };
+    if let Ok((pair, message)) = read_first(body, from, to) {
+        assert_eq!(write_first(&pair, &message), body);
+    }
+    if let Ok(message) = read_second(body, from, to) {
+        assert_eq!(write_second(&message), body);
+    }
+    if let Ok(message) = read_third(body) {
+        assert_eq!(write_third(&message), body);
+    }
+}
+
 pub(super) fn write_third(message: &Broadcast3to4<K256>) -> Vec<u8> {
     let mut w = Writer::default();
     write_scalar(&mut w, &message.u);

@@ -1,6 +1,9 @@
 //! Hedged randomness: a nonce stays unpredictable when either the generator or the share is known, and differs between
 //! two messages even when both the generator and the process were copied.
 
+use super::error::SignError;
+use dkls23_core::utilities::commits::commit;
+use dkls23_core::utilities::rng::get_rng;
 use model::entropy::Entropy;
 use model::hash::tagged;
 use rand_core::{CryptoRng, Error, RngCore};
@@ -19,6 +22,23 @@ impl Hedged {
         let mut fresh = [0u8; 32];
         entropy.fill(&mut fresh);
         let seed = tagged("outlast/sign/nonce/v1", &[share, context, &fresh]);
+        fresh.zeroize();
+        Self { seed, block: 0 }
+    }
+
+    /// SIGN-4: for everything that the ECDSA engine draws in one phase. `received` covers what the phase answers, so a
+    /// rewound node does not answer two messages with the same masks.
+    pub(crate) fn for_phase(
+        share: &[u8; 32],
+        context: &[u8],
+        phase: &str,
+        received: &[u8; 32],
+        entropy: &mut dyn Entropy,
+    ) -> Self {
+        let mut fresh = [0u8; 32];
+        entropy.fill(&mut fresh);
+        let parts: [&[u8]; 5] = [share, context, phase.as_bytes(), received, &fresh];
+        let seed = tagged("outlast/sign/engine/v1", &parts);
         fresh.zeroize();
         Self { seed, block: 0 }
     }
@@ -53,6 +73,43 @@ impl RngCore for Hedged {
 }
 
 impl CryptoRng for Hedged {}
+
+/// Runs `call` with the ECDSA engine's own generator seeded from `hedged`, where `entropy` can lend (ADR 0008).
+///
+/// # Security
+/// The engine's generator lives as long as its thread. It is seeded anew before, so that nothing older serves, and
+/// after, so that nothing of this call's one-time scalars stays behind in it (K2).
+pub(crate) fn lending<T>(
+    hedged: Hedged,
+    entropy: &mut dyn Entropy,
+    call: impl FnOnce() -> T,
+) -> Result<T, SignError> {
+    // Made before the source is lent: a thread's first use of its generator seeds it, too.
+    let mut generator = get_rng();
+    let mut source = hedged;
+    if !entropy.lend(Box::new(move |out| source.fill_bytes(out))) {
+        return Ok(call());
+    }
+    let seeded = generator.reseed();
+    let value = seeded.is_ok().then(call);
+    let asked = entropy.take_back();
+    let wiped = generator.reseed();
+    match value {
+        Some(value) if asked && wiped.is_ok() => Ok(value),
+        _ => Err(SignError::Bug("the ECDSA engine does not draw what is lent to it")),
+    }
+}
+
+/// True when the ECDSA engine draws exactly what `entropy` lends: the hedge of its nonces is in force in this process.
+pub fn engine_draws_what_is_lent(entropy: &mut dyn Entropy) -> bool {
+    let mut draw = |seed: u8| {
+        let hedged = Hedged { seed: [seed; 32], block: 0 };
+        // The salt of a commitment is the one thing that the engine draws in the open.
+        lending(hedged, entropy, || commit(&[]).1).ok()
+    };
+    let (one, again, other) = (draw(1), draw(1), draw(2));
+    one.is_some() && one == again && one != other
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,8 @@ use super::error::Reason;
 use model::ids::{Epoch, Seat, SessionId};
 use model::keys::KeyKind;
 use model::limits::MESSAGE_BYTES_MAX;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{Reader, Wire, WireError, Writer, tags};
 
-const TAG: u16 = 0x0410;
 const VERSION: u8 = 1;
 
 /// What a message belongs to.
@@ -78,7 +77,7 @@ impl Head {
 
 impl Wire for Head {
     fn write(&self, w: &mut Writer) {
-        w.header(TAG, VERSION);
+        w.header(tags::SIGNING_MESSAGE, VERSION);
         w.fixed(&self.session.0);
         w.fixed(&self.context);
         w.u32(self.epoch.0);
@@ -87,7 +86,7 @@ impl Wire for Head {
         w.u16(self.from.0);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(TAG, VERSION)?;
+        r.header(tags::SIGNING_MESSAGE, VERSION)?;
         Ok(Self {
             session: SessionId(r.fixed()?),
             context: r.fixed()?,

@@ -23,6 +23,7 @@ mod shown;
 mod verify;
 
 pub use error::{Reason, Refusal, SignError};
+pub use hedge::engine_draws_what_is_lent;
 pub use message::Head;
 pub use shown::{Shown, shown};
 pub use verify::verify;
@@ -44,6 +45,18 @@ use model::wire::{Wire, Writer};
 use quorum::{QuorumKey, Root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// The body of a signing message, as each round reads it.
+pub(crate) fn fuzz_bodies(data: &[u8]) {
+    ecdsa_wire::fuzz_bodies(data);
+    // The head is public; what stands behind it is the body.
+    let mut reader = model::wire::Reader::new(data);
+    if Head::read(&mut reader).is_ok()
+        && let Ok(body) = reader.bytes(model::limits::MESSAGE_BYTES_MAX)
+    {
+        ecdsa_wire::fuzz_bodies(&body);
+    }
+}
 
 /// What a session is about and what this node brings to it.
 pub struct Input<'a> {
@@ -121,7 +134,7 @@ pub fn start(input: Input<'_>, entropy: &mut dyn Entropy) -> Result<Step, SignEr
             check_digest(&item)?;
             let key = ecdsa_key(&public, share, &quorum, &item)?;
             check_pairs(&public, me, &key.others(), &pairs)?;
-            let (engine, bodies) = Ecdsa::start(key, session, context, &item, pairs)?;
+            let (engine, bodies) = Ecdsa::start(key, session, context, &item, pairs, entropy)?;
             (Engine::Ecdsa(Box::new(engine)), bodies)
         }
         KeyKind::Bip340 => {

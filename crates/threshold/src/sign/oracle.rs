@@ -270,7 +270,8 @@ mod tests {
             let key = ecdsa_key(public, share, quorum, item).unwrap();
             let mine = pairs.iter().filter(|((me, _), _)| *me == share.seat);
             let mine = mine.map(|((_, peer), pair)| (*peer, Arc::clone(pair))).collect();
-            let (run, bodies) = Ecdsa::start(key, session, context, item, mine).unwrap();
+            let entropy = &mut SeededEntropy::new(0);
+            let (run, bodies) = Ecdsa::start(key, session, context, item, mine, entropy).unwrap();
             (share.seat, Box::new(run), bodies)
         };
         drive(shares.iter().map(start).collect())

@@ -19,6 +19,8 @@ pub struct Shown {
     pub head: Head,
     /// FROST: hiding and binding commitment (round 1). ECDSA: the instance point (round 2). Empty in other rounds.
     pub points: Vec<Vec<u8>>,
+    /// FROST, round 2: hash of the commitment list that the sender's nonces answer.
+    pub package: Option<[u8; 32]>,
 }
 
 /// Reads a signing message; none when it is not one.
@@ -39,5 +41,9 @@ pub fn shown(bytes: &[u8]) -> Option<Shown> {
         }
         _ => Vec::new(),
     };
-    Some(Shown { head, points })
+    let package = match (head.kind, head.round) {
+        (KeyKind::Bip340 | KeyKind::Ed25519, 2) => Some(body.first_chunk().copied()?),
+        _ => None,
+    };
+    Some(Shown { head, points, package })
 }

@@ -9,12 +9,12 @@ const MIDDLE: &[&str] = &["threshold", "governance", "evidence", "tlog", "chains
 fn allowed(room: &str) -> Option<BTreeSet<&'static str>> {
     let mut rooms = BTreeSet::from(["model"]);
     match room {
-        "model" | "xtask" => rooms.clear(),
+        "model" | "osrandom" | "xtask" => rooms.clear(),
         middle if MIDDLE.contains(&middle) => {}
         "engine" => rooms.extend(MIDDLE),
         "node" | "sim" => {
             rooms.extend(MIDDLE);
-            rooms.insert("engine");
+            rooms.extend(["engine", "osrandom"]);
         }
         "cli" => rooms.extend(["governance", "evidence", "tlog", "chains", "backup", "node"]),
         _ => return None,
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn check(room: &str, uses: &str, expected: &[&str]) {
-        let known = ["model", "threshold", "chains", "engine", "node", "cli"];
+        let known = ["model", "threshold", "chains", "engine", "node", "cli", "osrandom"];
         let mut files: Vec<TextFile> = known
             .iter()
             .filter(|name| **name != room)
@@ -77,6 +77,7 @@ mod tests {
         check("model", "chains", &["model -> chains"]);
         check("engine", "threshold", &[]);
         check("engine", "node", &["engine -> node"]);
+        check("threshold", "osrandom", &["threshold -> osrandom"]);
         check("node", "engine", &[]);
         check("cli", "node", &[]);
         check("cli", "engine", &["cli -> engine"]);

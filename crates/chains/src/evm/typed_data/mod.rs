@@ -50,7 +50,7 @@ impl TypedData {
         if bytes.len() > TRANSACTION_BYTES_MAX {
             return Err(Refusal::TooLong { found: bytes.len(), max: TRANSACTION_BYTES_MAX });
         }
-        if looks_like_digest(bytes) {
+        if bytes.len() == 32 || looks_like_digest(bytes) {
             return Err(Refusal::RawDigest);
         }
         // EVM-TYPED-1: one JSON document with four known parts.

@@ -1,5 +1,6 @@
 //! `outlast ceremony …`
 
+mod evidence;
 mod join;
 mod list;
 mod start;
@@ -17,6 +18,7 @@ pub(crate) enum Command {
     Join(join::Args),
     List(list::Args),
     Status(status::Args),
+    Evidence(evidence::Args),
 }
 
 pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandError> {
@@ -25,6 +27,7 @@ pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandErro
         Command::Join(args) => join::run(&args, ctx),
         Command::List(args) => list::run(&args, ctx),
         Command::Status(args) => status::run(&args, ctx),
+        Command::Evidence(args) => evidence::run(&args, ctx),
     }
 }
 

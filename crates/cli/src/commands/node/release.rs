@@ -9,15 +9,22 @@ use model::ids::NodeId;
 ///
 /// A peer is put on hold when it looks cloned or restored from a copy. Find out with its operator which of the two
 /// machines is the right one, and switch the other off, before you release it.
+///
+/// A node whose own journal went back signs nothing until every peer accepted it. Where a peer is lost for good, its own
+/// operator accepts it here, with the node's own id.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The peer: its id or the first digits of it, or its operator's name
+    /// The peer: its id or the first digits of it, or its operator's name; or this node's own id
     peer: String,
 }
 
 pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     let client = ctx.node()?;
-    let peer = find_peer(&client, &args.peer)?;
+    let own = client.node()?.node;
+    let peer = match own.to_string() == args.peer {
+        true => own,
+        false => find_peer(&client, &args.peer)?,
+    };
     client.release(peer)?;
     let value = serde_json::json!({"peer": peer, "released": true});
     ctx.say(&value, &format!("released: {}", peer.short()))

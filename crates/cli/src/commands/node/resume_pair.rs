@@ -19,5 +19,11 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     let peer = find_peer(&client, &args.peer)?;
     client.resume_pair(peer)?;
     let value = serde_json::json!({"peer": peer, "resumed": true});
-    ctx.say(&value, &format!("resumed: {}; the other operator has to do the same", peer.short()))
+    ctx.say(
+        &value,
+        &format!(
+            "resumed: {}; if its node stopped the pair too, its operator does the same",
+            peer.short()
+        ),
+    )
 }

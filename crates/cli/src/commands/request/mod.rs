@@ -26,7 +26,8 @@ pub(crate) enum Command {
     SpeedUp(replace::Args),
     /// Replace a stuck transaction by one that pays nothing to anybody
     ///
-    /// Works only as long as the first one is not mined.
+    /// EVM: the same nonce, nothing moved. Bitcoin: the same coins come back to the vault. Solana: only with a durable
+    /// nonce, which is advanced. Works only as long as the first one is not mined; a cancelled request stays cancelled.
     Cancel(replace::Args),
 }
 

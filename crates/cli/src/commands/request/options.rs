@@ -102,6 +102,8 @@ pub(super) fn outcome(request: &model::api::RequestView) -> Result<(), CommandEr
             format!("request {} is not signed yet; it goes on", request.id.short())
         })
         .hint(format!("outlast request show {}", request.id))),
+        // Signed, and yet not all that was asked for: not sent, or a replacement that was refused.
+        ("signed", Some(problem)) => Err(CommandError::from_problem(409, problem)),
         _ => Ok(()),
     }
 }

@@ -13,12 +13,15 @@ pub(crate) struct Args {
     /// The request's id
     #[arg(value_parser = super::request_id)]
     request: RequestId,
-    /// New highest fee per gas in wei; without it a quarter above the last
+    /// EVM: new highest fee per gas in wei; without it a quarter above the last
     #[arg(long, value_name = "WEI")]
     max_fee_per_gas: Option<u64>,
-    /// New highest priority fee per gas in wei; without it a quarter above the last
+    /// EVM: new highest priority fee per gas in wei; without it a quarter above the last
     #[arg(long, value_name = "WEI")]
     max_priority_fee_per_gas: Option<u64>,
+    /// Bitcoin: new fee in satoshi per virtual byte; without it a quarter above the last
+    #[arg(long, value_name = "SAT_PER_VB")]
+    fee_rate: Option<u64>,
     /// Wait this many seconds for the signature
     #[arg(long, default_value_t = 25, value_name = "SECONDS")]
     wait: u64,
@@ -28,6 +31,7 @@ pub(crate) fn run(verb: &str, args: &Args, ctx: &Context) -> Result<(), CommandE
     let replace = Replace {
         max_fee_per_gas: args.max_fee_per_gas,
         max_priority_fee_per_gas: args.max_priority_fee_per_gas,
+        fee_rate: args.fee_rate,
         wait_ms: args.wait.saturating_mul(1000),
     };
     let request = ctx.node()?.replace(args.request, verb, &replace)?;

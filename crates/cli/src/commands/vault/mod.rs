@@ -1,6 +1,7 @@
 //! `outlast vault …`
 
 mod account;
+mod ceremony;
 mod list;
 mod show;
 
@@ -15,6 +16,7 @@ pub(crate) enum Command {
     List(list::Args),
     Show(show::Args),
     Account(account::Args),
+    Ceremony(ceremony::Args),
 }
 
 pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandError> {
@@ -22,6 +24,7 @@ pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandErro
         Command::List(args) => list::run(&args, ctx),
         Command::Show(args) => show::run(&args, ctx),
         Command::Account(args) => account::run(&args, ctx),
+        Command::Ceremony(args) => ceremony::run(&args, ctx),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The API over TLS: a verified client certificate is a credential, another one is none.
 
 use super::super::testing::{Fixture, block_on, node};
-use super::super::{ApiTls, bind, router};
+use super::super::{ApiTls, bind, router, tls_credential, token_credential};
 use crate::home::ChainRpc;
 use engine::{Caller, Reply};
 use rustls::pki_types::pem::PemObject as _;
@@ -80,8 +80,8 @@ fn a_client_certificate_acts_as_the_hash_of_its_key() {
         assert_eq!(ask(address, client(false), "").await, "HTTP/1.1 401 Unauthorized");
         assert_eq!(ask(address, client(true), "operator-token").await, "HTTP/1.1 200 OK");
     });
-    let key = hex::decode(CLIENT_KEY).unwrap().try_into().unwrap();
-    assert_eq!(*seen.lock().unwrap(), [Caller::Client(key), Caller::Operator]);
+    let key: [u8; 32] = hex::decode(CLIENT_KEY).unwrap().try_into().unwrap();
+    assert_eq!(*seen.lock().unwrap(), [Caller::Client(tls_credential(key)), Caller::Operator]);
 }
 
 #[test]
@@ -95,4 +95,15 @@ fn files_that_are_no_certificate_or_no_key_are_named() {
     assert!(load("server.key", "server.key").ends_with("server.key holds no certificate"));
     assert!(load("server.pem", "ca.pem").ends_with("ca.pem holds no private key"));
     assert!(load("client.pem", "server.key").contains("do not make a TLS server"));
+}
+
+/// Harm: a program that knows another's certificate, which is public, would be it with a token made of it.
+#[test]
+fn a_token_never_stands_for_a_certificate() {
+    let key: [u8; 32] = hex::decode(CLIENT_KEY).unwrap().try_into().unwrap();
+    assert_ne!(token_credential(CLIENT_KEY), tls_credential(key));
+    // Bytes that are the same under both tags still differ.
+    let text = "k".repeat(32);
+    let bytes: [u8; 32] = text.as_bytes().try_into().unwrap();
+    assert_ne!(token_credential(&text), tls_credential(bytes));
 }

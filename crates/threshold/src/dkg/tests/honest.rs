@@ -34,7 +34,11 @@ fn every_member_ends_with_the_same_vault_and_a_share_that_fits() {
         }
         quorum_holds_the_keys(&world);
         let checked = verify_transcript(&first.transcript, &first.confirmations);
-        assert_eq!(checked, Ok(((*world.plan).clone(), first.vault)));
+        let verified = checked.unwrap();
+        assert_eq!((verified.plan, verified.vault), ((*world.plan).clone(), first.vault));
+        assert_eq!(verified.ecdsa, first.public.ecdsa);
+        assert_eq!(verified.bip340, first.public.bip340);
+        assert_eq!(verified.ed25519, first.public.ed25519);
     }
 }
 
@@ -151,6 +155,6 @@ proptest! {
             prop_assert_eq!(outcome.public.check_share(&outcome.share), Ok(()));
         }
         let checked = verify_transcript(&first.transcript, &first.confirmations);
-        prop_assert_eq!(checked, Ok((plan, first.vault)));
+        prop_assert_eq!(checked.map(|v| (v.plan, v.vault)), Ok((plan, first.vault)));
     }
 }
