@@ -46,6 +46,19 @@ impl Amount {
         }
         (carry == 0).then_some(Self(out))
     }
+    /// Quotient by a number, rounded down; `None` when that is zero.
+    pub fn checked_div_u64(self, divisor: u64) -> Option<Self> {
+        let divisor = u128::from(divisor);
+        let mut out = [0u8; 32];
+        let mut rest = 0u128;
+        for (slot, digit) in out.iter_mut().zip(self.0) {
+            // Below 2^72: the rest is smaller than the 64-bit divisor.
+            let value = (rest << 8) | u128::from(digit);
+            *slot = u8::try_from(value.checked_div(divisor)?).ok()?;
+            rest = value.checked_rem(divisor)?;
+        }
+        Some(Self(out))
+    }
     /// Product with a small number; `None` on overflow.
     pub fn checked_mul_u64(self, factor: u64) -> Option<Self> {
         let mut out = [0u8; 32];
@@ -155,6 +168,11 @@ mod tests {
         assert_eq!(over.parse::<Amount>(), Err(AmountError::Overflow));
         assert_eq!(Amount::ZERO.to_string(), "0");
         assert_eq!(Amount::MAX.checked_add(Amount::from_u64(1)), None);
+        assert_eq!(Amount::from_u64(7).checked_div_u64(2), Some(Amount::from_u64(3)));
+        assert_eq!(Amount::MAX.checked_div_u64(1), Some(Amount::MAX));
+        let product = Amount::MAX.checked_div_u64(u64::MAX).unwrap().checked_mul_u64(u64::MAX);
+        assert!(product.is_some_and(|product| product <= Amount::MAX));
+        assert_eq!(Amount::MAX.checked_div_u64(0), None);
     }
 
     #[test]

@@ -1,0 +1,519 @@
+//! One request, one outcome: every level from the leaf to the root, every operation, the strictest word wins.
+
+use super::approvals::{self, Groups};
+use super::cedar::{Policies, level_uid, uid};
+use super::hours;
+use super::limits::{Charge, Ledger, LedgerKey, charge_of, share_of};
+use super::operation::Operation;
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, Entity, EntityUid, Request as CedarRequest,
+    RestrictedExpression,
+};
+use model::amount::Amount;
+use model::charter::{Charter, Effect, Level, LimitPer, Part, Rule};
+use model::hd::DerivationPath;
+use model::ids::RequestId;
+use model::intent::Network;
+use model::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// All that a decision depends on. Two nodes with equal questions decide alike.
+pub struct Question<'a> {
+    /// The charter version in force.
+    pub charter: &'a Charter,
+    /// Its policies.
+    pub policies: &'a Policies,
+    /// The request.
+    pub request: RequestId,
+    /// Its chain.
+    pub network: Network,
+    /// The path that pays.
+    pub path: &'a DerivationPath,
+    /// What it does.
+    pub operations: &'a [Operation],
+    /// Person or service that asks.
+    pub initiator: &'a str,
+    /// Members of groups now, expired delegations left out.
+    pub groups: &'a Groups,
+    /// Is this address in the book of this level now?
+    pub book: &'a dyn Fn(&str, Network, &str) -> bool,
+    /// Is this an address of this vault?
+    pub own: &'a dyn Fn(&str) -> bool,
+    /// Frozen levels.
+    pub frozen: &'a BTreeSet<String>,
+    /// Who approved this request, by level.
+    pub approved: &'a BTreeMap<String, BTreeSet<String>>,
+    /// Who said no to it.
+    pub rejected: &'a BTreeSet<String>,
+    /// When this node first held every approval that a row demands, by row.
+    pub complete_since: &'a BTreeMap<String, Timestamp>,
+    /// What limits have been used.
+    pub ledger: &'a Ledger,
+    /// Regular nodes, and how many sign.
+    pub nodes: (u16, u16),
+    /// Regular nodes whose reservations for this request are held, this node counted.
+    pub reserved: u16,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Sign.
+    Allow,
+    /// Refuse.
+    Deny {
+        /// Stable name.
+        code: &'static str,
+        /// The rule that decided, if one did.
+        rule: Option<String>,
+        /// In words.
+        reason: String,
+    },
+    /// People must approve first.
+    NeedsApprovals(Vec<Missing>),
+    /// Approved, but a waiting time runs.
+    Wait {
+        /// Until when.
+        until: Timestamp,
+        /// The row.
+        rule: String,
+        /// Group whose members may stop it meanwhile; empty for none.
+        stop_group: String,
+    },
+}
+
+/// Approvals that a row lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Level of the row.
+    pub level: String,
+    /// The row.
+    pub rule: String,
+    /// Every inner list needs one of its parts.
+    pub parts: Vec<Vec<Part>>,
+    /// Who approved there already.
+    pub have: Vec<String>,
+}
+
+/// What a row said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowVerdict {
+    /// The row, or an expert policy's id.
+    pub rule: String,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// What a level said of one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelVerdict {
+    /// The level.
+    pub level: String,
+    /// Which operation.
+    pub operation: usize,
+    /// Rows that fit.
+    pub rows: Vec<RowVerdict>,
+}
+
+/// The outcome with what led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What follows.
+    pub outcome: Outcome,
+    /// Rows that allowed, one for each operation.
+    pub allowed_by: Vec<String>,
+    /// Rows whose approvals are complete but whose waiting time may run: to be remembered as complete from now on.
+    pub complete: BTreeSet<String>,
+    /// What to charge if the request is signed.
+    pub charges: Vec<Charge>,
+    /// What each level said.
+    pub levels: Vec<LevelVerdict>,
+}
+
+fn deny(code: &'static str, rule: Option<String>, reason: impl Into<String>) -> Outcome {
+    Outcome::Deny { code, rule, reason: reason.into() }
+}
+
+/// What is asked of a level.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// What it says.
+    Verdict,
+    /// Which caps count this operation: what it would forbid if every cap were exceeded and nobody had approved.
+    Caps,
+}
+
+/// How one operation fares.
+enum Step {
+    Allowed(String),
+    Pending(Outcome),
+    Denied(Outcome),
+}
+
+impl Question<'_> {
+    /// Decides.
+    pub fn decide(&self) -> Verdict {
+        let mut verdict = Verdict {
+            outcome: Outcome::Allow,
+            allowed_by: Vec::new(),
+            complete: BTreeSet::new(),
+            charges: Vec::new(),
+            levels: Vec::new(),
+        };
+        let chain = chain_of(self.charter, self.path);
+        verdict.outcome = match self.before_rules(&chain) {
+            Some(denied) => denied,
+            None => self.all_operations(&chain, &mut verdict),
+        };
+        if !matches!(verdict.outcome, Outcome::Allow) {
+            verdict.charges.clear();
+        }
+        verdict
+    }
+
+    /// What no rule can lift.
+    fn before_rules(&self, chain: &[&Level]) -> Option<Outcome> {
+        if chain.is_empty() {
+            return Some(deny(
+                "no_level",
+                None,
+                format!("no level of the charter has path {}", self.path),
+            ));
+        }
+        if let Some(level) = chain.iter().find(|level| self.frozen.contains(&level.id)) {
+            return Some(deny("frozen", None, format!("level {} is frozen", level.id)));
+        }
+        if self.operations.is_empty() {
+            return Some(deny("no_rule", None, "the request does nothing that a rule could allow"));
+        }
+        None
+    }
+
+    fn all_operations(&self, chain: &[&Level], verdict: &mut Verdict) -> Outcome {
+        let mut pending = Vec::new();
+        let mut wait: Option<Outcome> = None;
+        for (number, operation) in self.operations.iter().enumerate() {
+            match self.one_operation(chain, number, operation, verdict) {
+                Step::Denied(outcome) => return outcome,
+                Step::Allowed(rule) => verdict.allowed_by.push(rule),
+                Step::Pending(Outcome::NeedsApprovals(missing)) => pending.extend(missing),
+                Step::Pending(outcome) => wait = later(wait, outcome),
+            }
+        }
+        if !pending.is_empty() {
+            return Outcome::NeedsApprovals(pending);
+        }
+        wait.unwrap_or(Outcome::Allow)
+    }
+
+    fn one_operation(
+        &self,
+        chain: &[&Level],
+        number: usize,
+        operation: &Operation,
+        verdict: &mut Verdict,
+    ) -> Step {
+        let mut permits = Vec::new();
+        for level in chain {
+            let asked = self.ask_level(chain, level, operation, &verdict.charges, Ask::Verdict);
+            let fitting = match asked {
+                Ok(fitting) => fitting,
+                Err(error) => {
+                    let reason =
+                        format!("level {}: a rule could not be evaluated: {error}", level.id);
+                    return Step::Denied(deny("policy_error", None, reason));
+                }
+            };
+            let rows = fitting.names.iter().map(|rule| RowVerdict {
+                rule: rule.clone(),
+                effect: if fitting.forbids { Effect::Forbid } else { Effect::Allow },
+            });
+            let (level_id, rows) = (level.id.clone(), rows.collect());
+            verdict.levels.push(LevelVerdict { level: level_id, operation: number, rows });
+            match (fitting.forbids, fitting.names.first()) {
+                (true, Some(rule)) => return Step::Denied(self.forbidden(level, rule)),
+                (true, None) => {
+                    return Step::Denied(deny("policy_error", None, "a nameless rule forbids"));
+                }
+                (false, _) => permits.extend(fitting.names.into_iter().map(|name| (*level, name))),
+            }
+        }
+        let step = self.best_permit(&permits, operation, verdict);
+        match self.cap_charges(chain, operation, &verdict.charges) {
+            Ok(charges) => verdict.charges.extend(charges),
+            Err(error) => {
+                let reason = format!("a cap could not be evaluated: {error}");
+                return Step::Denied(deny("policy_error", None, reason));
+            }
+        }
+        step
+    }
+
+    /// What the operation uses of the rolling caps that forbid rows of the chain put on it.
+    fn cap_charges(
+        &self,
+        chain: &[&Level],
+        operation: &Operation,
+        before: &[Charge],
+    ) -> Result<Vec<Charge>, String> {
+        let caps = |rule: &&Rule| rule.effect == Effect::Forbid && !rule.limits.is_empty();
+        let mut charges = Vec::new();
+        for level in chain.iter().filter(|level| level.rules.iter().any(|rule| caps(&rule))) {
+            let fitting = self.ask_level(chain, level, operation, before, Ask::Caps)?;
+            let counted = level.rules.iter().filter(caps);
+            let counted = counted.filter(|rule| fitting.names.contains(&rule.name));
+            charges.extend(counted.flat_map(|rule| self.charges(rule, operation)));
+        }
+        Ok(charges)
+    }
+
+    /// A forbid that approvals would lift is a demand for approvals, unless it is refused by name.
+    fn forbidden(&self, level: &Level, name: &str) -> Outcome {
+        let rule = level.rules.iter().find(|rule| rule.name == name);
+        if let Some(rule) = rule.filter(|rule| !rule.approvals.all.is_empty()) {
+            return Outcome::NeedsApprovals(vec![self.missing(level, rule)]);
+        }
+        deny(
+            "forbidden",
+            Some(name.to_owned()),
+            format!("rule {name} of level {} forbids it", level.id),
+        )
+    }
+
+    /// Of the rows that permit, one that is complete; else what the first of them still needs.
+    fn best_permit(
+        &self,
+        permits: &[(&Level, String)],
+        operation: &Operation,
+        verdict: &mut Verdict,
+    ) -> Step {
+        let mut best: Option<Outcome> = None;
+        for (level, name) in permits {
+            // An expert policy has no row: it permits as it stands.
+            let Some(rule) = level.rules.iter().find(|rule| rule.name == *name) else {
+                return Step::Allowed(name.clone());
+            };
+            match self.row(level, rule) {
+                Outcome::Allow => {
+                    verdict.complete.insert(name.clone());
+                    verdict.charges.extend(self.charges(rule, operation));
+                    return Step::Allowed(name.clone());
+                }
+                outcome @ Outcome::Wait { .. } => {
+                    verdict.complete.insert(name.clone());
+                    best = Some(outcome);
+                }
+                outcome => best = best.or(Some(outcome)),
+            }
+        }
+        match best {
+            Some(outcome @ Outcome::Deny { .. }) => Step::Denied(outcome),
+            Some(outcome) => Step::Pending(outcome),
+            None => {
+                let reason = format!("no rule allows {}", operation.class.word());
+                Step::Denied(deny("no_rule", None, reason))
+            }
+        }
+    }
+
+    fn row(&self, level: &Level, rule: &Rule) -> Outcome {
+        let named = rule.approvals.all.iter().flatten().map(|part| &part.group);
+        let mut voices = named.chain(Some(&rule.stop_group)).filter_map(|g| self.groups.get(g));
+        let no = voices.find_map(|group| group.intersection(self.rejected).next());
+        if let Some(person) = no {
+            return deny("rejected", Some(rule.name.clone()), format!("{person} said no"));
+        }
+        let missing = self.missing(level, rule);
+        if !missing.parts.is_empty() {
+            return Outcome::NeedsApprovals(vec![missing]);
+        }
+        if rule.wait_ms == 0 {
+            return Outcome::Allow;
+        }
+        let since = self.complete_since.get(&rule.name).copied().unwrap_or(self.now);
+        let until = since.saturating_add_ms(rule.wait_ms);
+        if self.now >= until {
+            return Outcome::Allow;
+        }
+        let (rule, stop_group) = (rule.name.clone(), rule.stop_group.clone());
+        Outcome::Wait { until, rule, stop_group }
+    }
+
+    fn missing(&self, level: &Level, rule: &Rule) -> Missing {
+        let mut people = self.approved.get(&level.id).cloned().unwrap_or_default();
+        if !rule.own_approval_counts {
+            people.remove(self.initiator);
+        }
+        let parts = approvals::missing(&rule.approvals, &people, self.groups);
+        let have = people.into_iter().collect();
+        Missing { level: level.id.clone(), rule: rule.name.clone(), parts, have }
+    }
+
+    /// Asks Cedar for one level's policies.
+    fn ask_level(
+        &self,
+        chain: &[&Level],
+        level: &Level,
+        operation: &Operation,
+        before: &[Charge],
+        ask: Ask,
+    ) -> Result<Fitting, String> {
+        let set = self.policies.levels.get(&level.id).ok_or("its policies are missing")?;
+        let leaf = chain.first().ok_or("no level")?;
+        let (principal, action, resource) = (
+            uid("Person", self.initiator).ok_or("the initiator is no entity")?,
+            uid("Action", operation.class.word()).ok_or("the operation is no action")?,
+            level_uid(&leaf.id).ok_or("the level is no entity")?,
+        );
+        let context = self.context(chain, level, operation, before, ask)?;
+        let request = CedarRequest::new(principal.clone(), action, resource, context, None)
+            .map_err(|error| error.to_string())?;
+        let entities = self.entities(chain, principal)?;
+        let response = Authorizer::new().is_authorized(&request, set, &entities);
+        // Cedar skips a policy that errs; a forbid that is skipped would permit (P2).
+        if let Some(error) = response.diagnostics().errors().next() {
+            return Err(error.to_string());
+        }
+        let mut names: Vec<String> =
+            response.diagnostics().reason().map(ToString::to_string).collect();
+        names.sort();
+        let forbids = response.decision() == Decision::Deny && !names.is_empty();
+        Ok(Fitting { forbids, names })
+    }
+
+    fn context(
+        &self,
+        chain: &[&Level],
+        level: &Level,
+        operation: &Operation,
+        before: &[Charge],
+        ask: Ask,
+    ) -> Result<Context, String> {
+        let capped = ask == Ask::Caps;
+        let to = operation.to.as_deref().unwrap_or("");
+        let at = chain.iter().position(|l| l.id == level.id).unwrap_or_default();
+        // A level's book holds for the levels below it.
+        let book = chain.get(at..).unwrap_or_default();
+        let book = !to.is_empty() && book.iter().any(|l| (self.book)(&l.id, self.network, to));
+        let names = |holds: &dyn Fn(&Rule) -> bool| {
+            let held = level.rules.iter().filter(|rule| holds(rule));
+            let held = held.map(|rule| RestrictedExpression::new_string(rule.name.clone()));
+            RestrictedExpression::new_set(held)
+        };
+        let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+        let selector = operation.selector.map(|s| format!("0x{:08x}", u32::from_be_bytes(s)));
+        let pairs = [
+            ("network", text(&self.network.to_string())),
+            ("asset", text(&operation.asset)),
+            ("to", text(to)),
+            ("selector", text(selector.as_deref().unwrap_or(""))),
+            ("book", RestrictedExpression::new_bool(book)),
+            ("own", RestrictedExpression::new_bool(!to.is_empty() && (self.own)(to))),
+            ("within", names(&|rule| self.within(rule, operation, before))),
+            ("exceeds", names(&|rule| capped || !self.within(rule, operation, before))),
+            (
+                "hours",
+                names(&|rule| rule.hours.as_ref().is_some_and(|h| hours::within(h, self.now))),
+            ),
+            ("approved", names(&|rule| !capped && self.missing(level, rule).parts.is_empty())),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value));
+        Context::from_pairs(pairs).map_err(|error| error.to_string())
+    }
+
+    fn entities(&self, chain: &[&Level], principal: EntityUid) -> Result<Entities, String> {
+        let mut all = Vec::new();
+        let mut parents: HashSet<EntityUid> = HashSet::new();
+        for level in chain.iter().rev() {
+            let uid = level_uid(&level.id).ok_or("the level is no entity")?;
+            all.push(Entity::new_no_attrs(uid.clone(), parents));
+            parents = HashSet::from([uid]);
+        }
+        let mine = self.groups.iter().filter(|(_, members)| members.contains(self.initiator));
+        let mine: Option<HashSet<_>> = mine.map(|(group, _)| uid("Group", group)).collect();
+        let mine = mine.ok_or("a group is no entity")?;
+        all.extend(mine.iter().cloned().map(|group| Entity::new_no_attrs(group, HashSet::new())));
+        all.push(Entity::new_no_attrs(principal, mine));
+        Entities::from_entities(all, None).map_err(|error| error.to_string())
+    }
+
+    /// True when the row's amount and every limit hold. What has no amount holds no bound.
+    fn within(&self, rule: &Rule, operation: &Operation, before: &[Charge]) -> bool {
+        if rule.amount_max.is_none() && rule.limits.is_empty() {
+            return true;
+        }
+        let Some(amount) = operation.amount else { return false };
+        if rule.amount_max.is_some_and(|max| amount > max) {
+            return false;
+        }
+        let mine = self.charges(rule, operation);
+        rule.limits.iter().zip(&mine).all(|(limit, charge)| {
+            let (nodes, threshold) = self.nodes;
+            let share = share_of(limit.amount, nodes, threshold);
+            let earlier = before.iter().filter(|other| other.key == charge.key);
+            let spent = self.ledger.spent(&charge.key, self.now, limit.window_ms, self.request);
+            let sum = earlier
+                .map(|other| other.amount)
+                .try_fold(charge.amount, Amount::checked_add)
+                .and_then(|sum| sum.checked_add(spent?));
+            sum.is_some_and(|sum| sum <= share)
+        })
+    }
+
+    /// What the operation would use of each limit of the row.
+    fn charges(&self, rule: &Rule, operation: &Operation) -> Vec<Charge> {
+        let amount =
+            charge_of(operation.amount.unwrap_or(Amount::MAX), self.reserved, self.nodes.1);
+        let limits = rule.limits.iter().enumerate();
+        let charge = |(number, limit): (usize, &model::charter::Limit)| {
+            let person = match limit.per {
+                LimitPer::Level => None,
+                LimitPer::Person => Some(self.initiator.to_owned()),
+            };
+            Charge { key: LedgerKey { rule: rule.name.clone(), limit: number, person }, amount }
+        };
+        limits.map(charge).collect()
+    }
+}
+
+/// Rows of one level that fit.
+struct Fitting {
+    forbids: bool,
+    names: Vec<String>,
+}
+
+/// The later of two waits.
+fn later(one: Option<Outcome>, other: Outcome) -> Option<Outcome> {
+    let until = |outcome: &Outcome| match outcome {
+        Outcome::Wait { until, .. } => *until,
+        _ => Timestamp(0),
+    };
+    match one {
+        Some(one) if until(&one) >= until(&other) => Some(one),
+        _ => Some(other),
+    }
+}
+
+/// The deepest level whose path is a prefix of `path`, then its ancestors up to the root.
+fn chain_of<'a>(charter: &'a Charter, path: &DerivationPath) -> Vec<&'a Level> {
+    let holds = |level: &&Level| level.paths.iter().any(|p| path.parts().starts_with(p.parts()));
+    let leaf =
+        charter.levels.iter().filter(holds).max_by_key(|level| level.id.matches('/').count());
+    let Some(leaf) = leaf else { return Vec::new() };
+    let mut chain = vec![leaf];
+    let mut id = leaf.id.as_str();
+    while let Some((parent, _)) = id.rsplit_once('/') {
+        match charter.levels.iter().find(|level| level.id == parent) {
+            Some(level) => chain.push(level),
+            // A gap in the tree is no way around the level that is missing.
+            None => return Vec::new(),
+        }
+        id = parent;
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests;
