@@ -8,6 +8,8 @@ use crate::fill::Draft;
 use crate::hello::{Hello, PROTOCOL};
 use crate::job::{Job, JobId};
 use crate::journal::{Entry, Record, RecordError, bounded};
+use crate::leaf::public_view;
+use crate::log::Log;
 use crate::message::Message;
 use crate::pairs::Pair;
 use crate::peers::Link;
@@ -106,6 +108,7 @@ pub struct Engine {
     pub(crate) grown: u64,
     pub(crate) told: (u64, Timestamp),
     pub(crate) seen_written: Timestamp,
+    pub(crate) log: Log,
     hashes: Vec<[u8; 32]>,
     next_job: u64,
     output: Output,
@@ -189,6 +192,7 @@ impl Engine {
             grown: 0,
             told: (0, Timestamp(0)),
             seen_written: now,
+            log: Log::default(),
             hashes: Vec::new(),
             next_job: 0,
             output: Output::default(),
@@ -201,6 +205,7 @@ impl Engine {
             return Err(RecordError::Chain(sequence));
         }
         self.hashes.push(Record::hash(bytes));
+        self.log.append(&public_view(&self.key, &record, bytes));
         self.now = self.now.max(record.at);
         self.state.fold(record.at, &record.entry);
         Ok(())
@@ -365,6 +370,7 @@ impl Engine {
             self.output.commit.first = record.sequence;
         }
         self.hashes.push(Record::hash(&bytes));
+        self.log.append(&public_view(&self.key, &record, &bytes));
         self.output.commit.records.push(bytes);
         self.state.fold(record.at, &record.entry);
     }

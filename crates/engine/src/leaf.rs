@@ -1,7 +1,8 @@
-//! The public view of a journal record: entry `i` of the log is a function of record `i` and the node's salt.
+//! The public view of a journal record: entry `i` of the log is a function of record `i` and the node's salt alone.
 //!
 //! Spec: `docs/spec/log-entry.md`. Nothing is stored twice: the log is made from the journal at every start, so it can
-//! neither fork from it nor lose a record. What the match below leaves out of `facts` is only in the commitment.
+//! neither fork from it nor lose a record. For that the view may depend on the record only, never on what the node
+//! remembered at the time. What the match below leaves out of `facts` is in the commitment.
 
 use crate::journal::{Entry, Record};
 use model::card::NodeKey;
@@ -14,13 +15,8 @@ pub(crate) fn salt(key: &NodeKey, sequence: u64) -> Salt {
     Salt(hash::tagged("outlast/log-salt/v1", &[key.seed().expose(), &sequence.to_be_bytes()]))
 }
 
-/// What anybody may know of `record`, whose canonical bytes are `bytes`. `vault_of` finds the vault of a request.
-pub(crate) fn public_view(
-    record: &Record,
-    bytes: &[u8],
-    salt: Salt,
-    vault_of: impl Fn(&Entry) -> Option<VaultId>,
-) -> Leaf {
+/// What anybody may know of `record`, whose canonical bytes are `bytes`.
+pub(crate) fn public_view(key: &NodeKey, record: &Record, bytes: &[u8]) -> Leaf {
     let (kind, facts) = kind_and_facts(&record.entry);
     Leaf {
         sequence: record.sequence,
@@ -28,10 +24,19 @@ pub(crate) fn public_view(
         kind,
         vault: vault_of(&record.entry),
         facts,
-        commitment: commitment(salt, bytes),
+        commitment: commitment(salt(key, record.sequence), bytes),
     }
 }
 
+/// The vault that the record itself names. The end of a request names the request only; its opening leads to the vault.
+fn vault_of(entry: &Entry) -> Option<VaultId> {
+    match entry {
+        Entry::VaultStored { vault, .. } | Entry::VaultActive(vault, _) => Some(*vault),
+        Entry::Requested(request) => Some(request.vault),
+        Entry::Decided { proposal, .. } => Some(proposal.request.vault),
+        _ => None,
+    }
+}
 fn kind_and_facts(entry: &Entry) -> (LeafKind, Vec<Fact>) {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
     match entry {
