@@ -8,13 +8,12 @@ use crate::charter::{BookEntry, Credential};
 use crate::hash;
 use crate::ids::{ActId, CharterId, NodeId, RequestId, VaultId};
 use crate::time::Timestamp;
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::{Reader, Wire, WireError, Writer, tags};
 use crate::{wire_enum, wire_struct};
 
 /// Bytes of a signed act at most: a log entry has 65,535.
 pub const ACT_BYTES_MAX: usize = 48 * 1024;
 
-const TAG: u16 = 0x0901;
 const FORM: u8 = 1;
 
 /// A statement before it is signed.
@@ -370,7 +369,7 @@ impl Wire for Body {
 
 impl Wire for Act {
     fn write(&self, w: &mut Writer) {
-        w.header(TAG, FORM);
+        w.header(tags::ACT, FORM);
         self.vault.write(w);
         self.charter.write(w);
         self.author.write(w);
@@ -380,7 +379,7 @@ impl Wire for Act {
         self.body.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(TAG, FORM)?;
+        r.header(tags::ACT, FORM)?;
         Ok(Self {
             vault: Wire::read(r)?,
             charter: Wire::read(r)?,

@@ -7,10 +7,9 @@
 use crate::hash;
 use crate::ids::VaultId;
 use crate::time::Timestamp;
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::{Reader, Wire, WireError, Writer, tags};
 use crate::{wire_enum, wire_struct};
 
-const TAG: u16 = 0x0A01;
 const FORM: u8 = 1;
 /// Facts of one entry at most.
 const FACTS_MAX: usize = 16;
@@ -87,7 +86,7 @@ pub fn commitment(salt: Salt, record: &[u8]) -> [u8; 32] {
 
 impl Wire for Leaf {
     fn write(&self, w: &mut Writer) {
-        w.header(TAG, FORM);
+        w.header(tags::LOG_LEAF, FORM);
         w.u64(self.sequence);
         self.at.write(w);
         self.kind.write(w);
@@ -96,7 +95,7 @@ impl Wire for Leaf {
         w.fixed(&self.commitment);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(TAG, FORM)?;
+        r.header(tags::LOG_LEAF, FORM)?;
         Ok(Self {
             sequence: r.u64()?,
             at: Wire::read(r)?,

@@ -116,7 +116,7 @@ fn parse_level(level: &Level, has_children: bool) -> Result<PolicySet, PolicyFau
             .map_err(|error| syntax(error.to_string()))?;
         add(policy)?;
     }
-    let expert = PolicySet::from_str(&level.cedar).map_err(|error| syntax(error.to_string()))?;
+    let expert = PolicySet::from_str(&level.cedar.0).map_err(|error| syntax(error.to_string()))?;
     for (number, policy) in (0u32..).zip(expert.policies()) {
         let name =
             policy.annotation("id").map_or_else(|| format!("{}#{number}", level.id), str::to_owned);
@@ -148,7 +148,7 @@ pub(super) fn uid(kind: &str, id: &str) -> Option<EntityUid> {
 
 fn level_text(level: &Level) -> String {
     let mut text: String = level.rules.iter().map(|rule| rule_text(level, rule)).collect();
-    text.push_str(&level.cedar);
+    text.push_str(&level.cedar.0);
     text
 }
 
@@ -182,9 +182,12 @@ fn conditions(rule: &Rule) -> Vec<String> {
         }
     };
     one_of(rule.networks.iter().map(|n| quoted(&n.to_string())).collect(), "network");
-    one_of(rule.assets.iter().map(|a| quoted(a)).collect(), "asset");
     let hex = |s: &[u8; 4]| format!("\"0x{:08x}\"", u32::from_be_bytes(*s));
     one_of(rule.selectors.iter().map(hex).collect(), "selector");
+    if !rule.assets.is_empty() {
+        let symbols = list(rule.assets.iter().map(|symbol| quoted(symbol)));
+        all.push(format!("context.symbols.containsAny([{symbols}])"));
+    }
     match rule.recipients {
         Recipients::Any => {}
         Recipients::Book => all.push("context.book".into()),
@@ -235,7 +238,7 @@ fn schema_text() -> String {
     format!(
         "entity Group;\nentity Person in [Group];\nentity Level in [Level];\n\
          action {actions} appliesTo {{\n  principal: [Person],\n  resource: [Level],\n  context: {{\n\
-         network: String, asset: String, to: String, selector: String, book: Bool, own: Bool,\n\
+         network: String, asset: String, to: String, selector: String, book: Bool, own: Bool, symbols: Set<String>,\n\
          within: Set<String>, exceeds: Set<String>, hours: Set<String>, approved: Set<String>\n  }}\n}};\n"
     )
 }

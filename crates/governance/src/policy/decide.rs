@@ -1,21 +1,24 @@
 //! One request, one outcome: every level from the leaf to the root, every operation, the strictest word wins.
 
-use super::approvals::{self, Groups};
 use super::cedar::{Policies, level_uid, uid};
 use super::hours;
 use super::limits::{Charge, Ledger, LedgerKey, charge_of, share_of};
 use super::operation::Operation;
+use crate::standing::{MissingPart, Supporters, met};
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityUid, Request as CedarRequest,
     RestrictedExpression,
 };
 use model::amount::Amount;
-use model::charter::{Charter, Effect, Level, LimitPer, Part, Rule};
+use model::charter::{Charter, Effect, Level, LimitPer, Rule};
 use model::hd::DerivationPath;
 use model::ids::RequestId;
 use model::intent::Network;
 use model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Members of each group now.
+pub type Groups = BTreeMap<String, BTreeSet<String>>;
 
 /// All that a decision depends on. Two nodes with equal questions decide alike.
 pub struct Question<'a> {
@@ -41,8 +44,8 @@ pub struct Question<'a> {
     pub own: &'a dyn Fn(&str) -> bool,
     /// Frozen levels.
     pub frozen: &'a BTreeSet<String>,
-    /// Who approved this request, by level.
-    pub approved: &'a BTreeMap<String, BTreeSet<String>>,
+    /// Who approved this request, by level, each with the groups that he counts for.
+    pub approved: &'a BTreeMap<String, Supporters>,
     /// Who said no to it.
     pub rejected: &'a BTreeSet<String>,
     /// When this node first held every approval that a row demands, by row.
@@ -92,7 +95,7 @@ pub struct Missing {
     /// The row.
     pub rule: String,
     /// Every inner list needs one of its parts.
-    pub parts: Vec<Vec<Part>>,
+    pub parts: Vec<Vec<MissingPart>>,
     /// Who approved there already.
     pub have: Vec<String>,
 }
@@ -342,12 +345,10 @@ impl Question<'_> {
     }
 
     fn missing(&self, level: &Level, rule: &Rule) -> Missing {
-        let mut people = self.approved.get(&level.id).cloned().unwrap_or_default();
-        if !rule.own_approval_counts {
-            people.remove(self.initiator);
-        }
-        let parts = approvals::missing(&rule.approvals, &people, self.groups);
-        let have = people.into_iter().collect();
+        let nobody = Supporters::new();
+        let who = self.approved.get(&level.id).unwrap_or(&nobody);
+        let parts = met(&rule.approvals, who, self.initiator, rule.own_approval_counts).0;
+        let have = who.keys().cloned().collect();
         Missing { level: level.id.clone(), rule: rule.name.clone(), parts, have }
     }
 
@@ -402,11 +403,12 @@ impl Question<'_> {
             let held = held.map(|rule| RestrictedExpression::new_string(rule.name.clone()));
             RestrictedExpression::new_set(held)
         };
-        let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+        let text = text_of;
         let selector = operation.selector.map(|s| format!("0x{:08x}", u32::from_be_bytes(s)));
         let pairs = [
             ("network", text(&self.network.to_string())),
             ("asset", text(&operation.asset)),
+            ("symbols", RestrictedExpression::new_set(self.symbols_of(operation).map(text_of))),
             ("to", text(to)),
             ("selector", text(selector.as_deref().unwrap_or(""))),
             ("book", RestrictedExpression::new_bool(book)),
@@ -421,6 +423,19 @@ impl Question<'_> {
         ];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value));
         Context::from_pairs(pairs).map_err(|error| error.to_string())
+    }
+
+    /// Symbols of the charter's assets that the operation moves.
+    fn symbols_of(&self, operation: &Operation) -> impl Iterator<Item = &str> {
+        let same = |token: &str| match self.network {
+            // Addresses of EVM chains differ in case by their checksum only.
+            Network::Evm(_) => token.eq_ignore_ascii_case(&operation.asset),
+            _ => token == operation.asset,
+        };
+        let assets = self.charter.assets.iter();
+        assets
+            .filter(move |a| a.network == self.network && same(&a.token))
+            .map(|a| a.symbol.as_str())
     }
 
     fn entities(&self, chain: &[&Level], principal: EntityUid) -> Result<Entities, String> {
@@ -476,6 +491,10 @@ impl Question<'_> {
         };
         limits.map(charge).collect()
     }
+}
+
+fn text_of(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
 }
 
 /// Rows of one level that fit.

@@ -4,15 +4,13 @@
 //! amounts, rolling limits and approvals are counted here and handed to Cedar as names of rows that hold. Invariants: **any
 //! evaluation error denies** (P2), a forbid wins, nothing named is denied, a level with children only forbids (P3).
 
-mod approvals;
 mod cedar;
 mod decide;
 mod hours;
 mod limits;
 mod operation;
 
-pub use approvals::Groups;
 pub use cedar::{Policies, PolicyFault};
-pub use decide::{LevelVerdict, Missing, Outcome, Question, RowVerdict, Verdict};
+pub use decide::{Groups, LevelVerdict, Missing, Outcome, Question, RowVerdict, Verdict};
 pub use limits::{Charge, Ledger, LedgerKey, charge_of, share_of};
 pub use operation::{Operation, operations_of};

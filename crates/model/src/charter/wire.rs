@@ -4,15 +4,14 @@ use super::{CHARTER_BYTES_MAX, Charter, Credential, PasskeyKey, PolicyText};
 use crate::amount::Amount;
 use crate::intent::Network;
 use crate::time::Timestamp;
-use crate::wire::{Reader, Wire, WireError, Writer};
+use crate::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// Tag of a charter's bytes, and its form.
-const TAG: u16 = 0x0801;
 const FORM: u8 = 1;
 
 impl Wire for Charter {
     fn write(&self, w: &mut Writer) {
-        w.header(TAG, FORM);
+        w.header(tags::CHARTER, FORM);
         w.u32(self.version);
         self.previous.write(w);
         self.name.write(w);
@@ -34,7 +33,7 @@ impl Wire for Charter {
         if r.left() > CHARTER_BYTES_MAX {
             return Err(WireError::TooLong { found: r.left(), bound: CHARTER_BYTES_MAX });
         }
-        r.header(TAG, FORM)?;
+        r.header(tags::CHARTER, FORM)?;
         Ok(Self {
             version: r.u32()?,
             previous: Wire::read(r)?,

@@ -1,6 +1,6 @@
 //! The tag of every top-level type: one table, so that no two types ever begin with the same two bytes.
 //!
-//! The first byte is the room or the family (1 keys, 2 requests, 3 cards, 4 threshold, 5 between nodes, 6 journal). A tag
+//! The first byte is the room or the family (1 keys, 2 requests, 3 cards, 4 threshold, 5 between nodes, 6 journal, 8 charters, 9 acts, A logs). A tag
 //! that was ever in use keeps its meaning. Absent on purpose: tags written as numbers elsewhere (a test looks).
 
 macro_rules! tags {
@@ -54,6 +54,12 @@ tags! {
     CEREMONY_RECORD = 0x0504;
     /// `engine::Record`, one of the journal.
     JOURNAL_RECORD = 0x0601;
+    /// `model::charter::Charter`.
+    CHARTER = 0x0801;
+    /// `model::act::Act`.
+    ACT = 0x0901;
+    /// `model::leaf::Leaf`, an entry of the log.
+    LOG_LEAF = 0x0A01;
 }
 
 #[cfg(test)]

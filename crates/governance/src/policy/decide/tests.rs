@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::operations_of;
+use crate::policy::{PolicyFault, operations_of};
 use model::charter::*;
 use model::ids::CharterId;
 use model::intent::{Fee, Intent, Operation as Word};
@@ -14,7 +14,7 @@ fn rule(name: &str, effect: Effect, operations: &[OperationClass]) -> Rule {
         effect,
         operations: operations.to_vec(),
         networks: vec![Network::Evm(1)],
-        assets: vec!["native".into()],
+        assets: vec!["ETH".into()],
         recipients: Recipients::Any,
         selectors: vec![],
         amount_max: None,
@@ -38,7 +38,7 @@ fn level(id: &str, path: &str, rules: Vec<Rule>) -> Level {
         book: vec![],
         recall_to: None,
         rules,
-        cedar: String::new(),
+        cedar: PolicyText::default(),
     }
 }
 
@@ -74,9 +74,17 @@ fn charter(levels: Vec<Level>) -> Charter {
             replacement_quorum: 1,
             replacement_ms: 0,
         },
+        assets: vec![Asset {
+            symbol: "ETH".into(),
+            network: Network::Evm(1),
+            token: "native".into(),
+            decimals: 18,
+        }],
         levels,
         log: LogRules { traitors: 0, witness_traitors: 0, witnesses: vec![] },
         requirements: vec![],
+        sos: None,
+        backups: None,
     }
 }
 
@@ -115,11 +123,20 @@ fn desk() -> Charter {
     ])
 }
 
+fn groups() -> Groups {
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    BTreeMap::from([
+        ("desk".to_owned(), set(&["clerk", "chief"])),
+        ("treasurers".to_owned(), set(&["chief", "treasurer"])),
+        ("risk".to_owned(), set(&["officer"])),
+    ])
+}
+
 struct Scene {
     charter: Charter,
     initiator: String,
     path: String,
-    approved: BTreeMap<String, BTreeSet<String>>,
+    approved: BTreeMap<String, Supporters>,
     rejected: BTreeSet<String>,
     frozen: BTreeSet<String>,
     complete_since: BTreeMap<String, Timestamp>,
@@ -146,7 +163,9 @@ impl Scene {
         }
     }
     fn approve(&mut self, level: &str, person: &str) {
-        self.approved.entry(level.into()).or_default().insert(person.into());
+        let counts = groups().into_iter().filter(|(_, members)| members.contains(person));
+        let counts = counts.map(|(group, _)| group).collect();
+        self.approved.entry(level.into()).or_default().insert(person.into(), counts);
     }
     fn ask(&self, operations: Vec<Word>) -> Verdict {
         let policies = Policies::compile(&self.charter).unwrap();
@@ -159,12 +178,7 @@ impl Scene {
             single_use: String::new(),
             notes: vec![],
         };
-        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        let groups = BTreeMap::from([
-            ("desk".to_owned(), set(&["clerk", "chief"])),
-            ("treasurers".to_owned(), set(&["chief", "treasurer"])),
-            ("risk".to_owned(), set(&["officer"])),
-        ]);
+        let groups = groups();
         Question {
             charter: &self.charter,
             policies: &policies,
@@ -248,7 +262,10 @@ fn one_forbidden_operation_denies_the_whole_request() {
 fn approvals_count_at_their_level_by_others_than_the_initiator() {
     let mut scene = Scene::new();
     let Outcome::NeedsApprovals(missing) = scene.pay(400, SUPPLIER).outcome else { panic!() };
-    assert_eq!((missing[0].rule.as_str(), missing[0].level.as_str()), ("desk-large", "treasury/desk"));
+    assert_eq!(
+        (missing[0].rule.as_str(), missing[0].level.as_str()),
+        ("desk-large", "treasury/desk")
+    );
     scene.approve("treasury", "treasurer");
     assert_eq!(code(&scene.pay(400, SUPPLIER)), "needs_approvals", "another level");
     scene.approve("treasury/desk", "officer");
@@ -304,7 +321,9 @@ fn limits_roll_by_person_and_by_level_and_a_parents_cap_binds_the_child() {
     assert!(capped.spend(3, 100), "50 ETH in all");
     let verdict = capped.pay(1, SUPPLIER);
     assert_eq!(code(&verdict), "forbidden");
-    assert!(matches!(verdict.outcome, Outcome::Deny { rule: Some(rule), .. } if rule == "daily-cap"));
+    assert!(
+        matches!(verdict.outcome, Outcome::Deny { rule: Some(rule), .. } if rule == "daily-cap")
+    );
 }
 
 #[test]
@@ -324,17 +343,18 @@ fn a_parent_that_allows_is_refused_and_an_expert_policy_stays_in_its_level() {
     charter.levels[0].rules[0].effect = Effect::Allow;
     assert!(matches!(Policies::compile(&charter), Err(PolicyFault::Loosens { .. })));
     let mut expert = desk();
-    expert.levels[1].cedar =
-        "@id(\"x\") forbid (principal, action, resource in Level::\"treasury\");".into();
+    expert.levels[1].cedar = PolicyText(
+        "@id(\"x\") forbid (principal, action, resource in Level::\"treasury\");".into(),
+    );
     assert!(matches!(Policies::compile(&expert), Err(PolicyFault::Scope { .. })));
-    expert.levels[1].cedar =
-        "@id(\"x\") forbid (principal, action, resource in Level::\"treasury/desk\") when { context.to like \"0x70*\" };"
-            .into();
+    let within = "forbid (principal, action, resource in Level::\"treasury/desk\") when";
+    let bars = format!("@id(\"x\") {within} {{ context.to like \"0x70*\" }};");
+    expert.levels[1].cedar = PolicyText(bars);
     let scene = Scene { charter: expert.clone(), ..Scene::new() };
     assert_eq!(code(&scene.pay(1, SUPPLIER)), "forbidden");
-    expert.levels[1].cedar = "forbid (principal, action, resource in Level::\"treasury/desk\") when { context.nonsense };".into();
+    expert.levels[1].cedar = PolicyText(format!("{within} {{ context.nonsense }};"));
     assert!(matches!(Policies::compile(&expert), Err(PolicyFault::Schema { .. })));
-    expert.levels[1].cedar = "forbid (".into();
+    expert.levels[1].cedar = PolicyText("forbid (".into());
     assert!(matches!(Policies::compile(&expert), Err(PolicyFault::Syntax { .. })));
 }
 
@@ -342,9 +362,9 @@ fn a_parent_that_allows_is_refused_and_an_expert_policy_stays_in_its_level() {
 fn invariant_p2_an_evaluation_error_denies() {
     // An overflow is valid by type and fails at evaluation: Cedar alone would skip the policy and permit.
     let mut charter = desk();
-    charter.levels[1].cedar = "@id(\"overflow\") forbid (principal, action, resource in Level::\"treasury/desk\") \
-         when { 9223372036854775807 + 1 == 0 || context.to == \"\" };"
-        .into();
+    let text = "@id(\"overflow\") forbid (principal, action, resource in Level::\"treasury/desk\") \
+        when { 9223372036854775807 + 1 == 0 || context.to == \"\" };";
+    charter.levels[1].cedar = PolicyText(text.into());
     let scene = Scene { charter, ..Scene::new() };
     assert_eq!(code(&scene.pay(1, SUPPLIER)), "policy_error");
 }
@@ -353,8 +373,9 @@ fn invariant_p2_an_evaluation_error_denies() {
 fn invariant_p3_nothing_a_child_says_lifts_its_parents_word() {
     let mut charter = desk();
     charter.levels[0].rules.push(rule("stop", Effect::Forbid, &[OperationClass::NativeTransfer]));
-    charter.levels[1].cedar =
-        "@id(\"all\") permit (principal, action, resource in Level::\"treasury/desk\");".into();
+    charter.levels[1].cedar = PolicyText(
+        "@id(\"all\") permit (principal, action, resource in Level::\"treasury/desk\");".into(),
+    );
     let scene = Scene { charter, ..Scene::new() };
     assert_eq!(code(&scene.pay(1, SUPPLIER)), "forbidden");
 }
