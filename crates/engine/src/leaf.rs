@@ -31,7 +31,9 @@ pub(crate) fn public_view(key: &NodeKey, record: &Record, bytes: &[u8]) -> Leaf 
 /// The vault that the record itself names. The end of a request names the request only; its opening leads to the vault.
 fn vault_of(entry: &Entry) -> Option<VaultId> {
     match entry {
-        Entry::VaultStored { vault, .. } | Entry::VaultActive(vault, _) => Some(*vault),
+        Entry::VaultStored { vault, .. }
+        | Entry::VaultActive(vault, _)
+        | Entry::CeremonyRecorded(_, vault, _) => Some(*vault),
         Entry::Requested(request) => Some(request.vault),
         Entry::Decided { proposal, .. } => Some(proposal.request.vault),
         _ => None,
@@ -40,15 +42,23 @@ fn vault_of(entry: &Entry) -> Option<VaultId> {
 fn kind_and_facts(entry: &Entry) -> (LeafKind, Vec<Fact>) {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
     match entry {
-        Entry::Started(_) => (LeafKind::Started, vec![]),
+        Entry::Started(_) | Entry::Resumed(_) => (LeafKind::Started, vec![]),
         Entry::PeerTrusted(_)
         | Entry::PeerSeen(..)
         | Entry::PeerHeld(..)
         | Entry::PeerReleased(_)
+        | Entry::WentBack(_)
+        | Entry::RollbackAccepted(_)
         | Entry::PairMade(..)
         | Entry::PairStopped(..)
         | Entry::PairResumed(_) => (LeafKind::Peer, vec![]),
         Entry::CeremonyJoined(_) => (LeafKind::CeremonyJoined, vec![]),
+        Entry::CeremonyRecorded(..) => {
+            (LeafKind::CeremonyEnded, vec![fact("outcome", "made".into())])
+        }
+        Entry::CeremonyBroken { .. } => {
+            (LeafKind::CeremonyEnded, vec![fact("outcome", "broken".into())])
+        }
         Entry::VaultStored { epoch, .. } => {
             (LeafKind::VaultStored, vec![fact("epoch", epoch.0.to_string())])
         }
@@ -56,6 +66,8 @@ fn kind_and_facts(entry: &Entry) -> (LeafKind, Vec<Fact>) {
         Entry::Requested(_) => (LeafKind::Requested, vec![]),
         Entry::Decided { .. } => (LeafKind::Allowed, vec![]),
         Entry::Refused { code, .. } => (LeafKind::Refused, vec![fact("code", code.clone())]),
+        // Shares of one session follow one another; what they answer is nobody's but its members'.
+        Entry::Answered { .. } => (LeafKind::Ended, vec![fact("outcome", "answered".into())]),
         Entry::Released(..) => (LeafKind::Ended, vec![fact("outcome", "released".into())]),
         Entry::Aborted(..) => (LeafKind::Ended, vec![fact("outcome", "aborted".into())]),
         Entry::Signed { signatures, .. } => {

@@ -195,6 +195,9 @@ pub struct Report {
     pub span: Option<(Timestamp, Timestamp)>,
 }
 
+/// An entry, with its record where the bundle opens it.
+pub type Opened = (Leaf, Option<Vec<u8>>);
+
 /// Checks a bundle frame by frame, in memory that does not grow with it.
 #[derive(Debug)]
 pub struct Checker {
@@ -223,7 +226,7 @@ impl Checker {
     }
 
     /// Takes the next frame; returns the entry, with its record if it was opened.
-    pub fn frame(&mut self, bytes: &[u8]) -> Result<Option<(Leaf, Option<Vec<u8>>)>, BundleError> {
+    pub fn frame(&mut self, bytes: &[u8]) -> Result<Option<Opened>, BundleError> {
         let place = self.edge.size();
         let frame = Frame::from_bytes(bytes).map_err(|error| BundleError::Frame(place, error))?;
         match (frame, self.head.is_some(), self.trusted.is_some()) {
@@ -266,7 +269,7 @@ impl Checker {
         hash: Hash,
         bytes: &[u8],
         opening: Option<Opening>,
-    ) -> Result<(Leaf, Option<Vec<u8>>), BundleError> {
+    ) -> Result<Opened, BundleError> {
         if leaf_hash(bytes) != hash {
             return Err(BundleError::Changed(place));
         }
