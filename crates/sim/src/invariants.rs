@@ -54,9 +54,9 @@ impl Watch {
                     self.invariant_k2_a_nonce_answers_one_package((node, session, item), package);
                 }
                 Entry::Signed { request, session, signatures } => {
-                    self.invariant_p4_one_signed_request_per_spend(request, session);
+                    self.one_signed_request_per_spend(request, session);
                     let bytes = signatures.iter().map(Wire::to_bytes).collect();
-                    self.invariant_one_outcome_per_session(request, session, bytes);
+                    self.one_outcome_per_session(request, session, bytes);
                     self.signed_requests.insert(request);
                 }
                 Entry::Released(_, session) | Entry::Aborted(_, session, _) => {
@@ -175,18 +175,14 @@ impl Watch {
         }
     }
 
-    fn invariant_p4_one_signed_request_per_spend(
-        &mut self,
-        request: RequestId,
-        session: SessionId,
-    ) {
+    fn one_signed_request_per_spend(&mut self, request: RequestId, session: SessionId) {
         for spend in self.spends.get(&(request, session)).into_iter().flatten() {
             let holder = self.signed.entry(spend.clone()).or_insert(request);
             assert_eq!(*holder, request, "two requests were signed for {spend}");
         }
     }
 
-    fn invariant_one_outcome_per_session(
+    fn one_outcome_per_session(
         &mut self,
         request: RequestId,
         session: SessionId,

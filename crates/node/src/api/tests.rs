@@ -160,7 +160,7 @@ fn a_stopping_node_takes_nothing_new_and_says_so() {
 
 /// Goal: E1, overload sheds at the door. Method: an engine that never answers, until the places are gone.
 #[test]
-fn overload_is_shed_with_429_and_retry_after() {
+fn invariant_e1_overload_is_shed_with_429_and_retry_after() {
     let (fixture, inbox, handle) = stuck_node();
     block_on(async {
         let waiting: Vec<_> = (0..crate::runner::COMMANDS_MAX)
