@@ -2,6 +2,7 @@
 
 mod listener;
 mod mutual_tls;
+mod nonce;
 
 use super::testing::{
     CLIENT_TOKEN, OPERATOR_TOKEN, block_on, node, request, running, sealed_node, stuck_node,
