@@ -25,7 +25,7 @@ use tokio::sync::watch;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Header lines at most.
 const HEADERS_MAX: usize = 64;
-/// What strangers may take up.
+/// API-LISTEN-3: what strangers may take up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Connections at one time.

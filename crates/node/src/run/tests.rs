@@ -251,7 +251,9 @@ fn a_trusted_peer_that_sends_garbage_in_whole_frames_is_cut_by_name() {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-    assert!(metric("outlast_warnings_total{code=\"malformed_message\"}") >= 4 * 17);
+    // A peer's warnings have a budget of 20 a minute: enough to name it, too few to fill a log.
+    let warned = metric("outlast_warnings_total{code=\"malformed_message\"}");
+    assert!((17..=2 * 20).contains(&warned), "{warned}");
     assert!(records() <= before + 1, "garbage is not written down");
     node.until("GET", "/readyz", |status, _| status == 200);
     runtime.block_on(links.shutdown());

@@ -45,6 +45,8 @@ impl SoftwareTpm {
             .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
             .args(["--tpmstate", &format!("dir={}", state.path().display())])
             .args(["--server", &path("path", &socket), "--ctrl", &path("path", &control)])
+            // It reports every client that leaves.
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let start = Instant::now();
