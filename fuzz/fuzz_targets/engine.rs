@@ -12,6 +12,7 @@ fn same<T: Wire>(data: &[u8]) {
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     same::<engine::Message>(data);
     same::<engine::Record>(data);
+    same::<engine::record::CeremonyRecord>(data);
     same::<engine::Hello>(data);
     same::<engine::Proposal>(data);
     same::<engine::CeremonyPlan>(data);

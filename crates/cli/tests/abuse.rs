@@ -40,7 +40,7 @@ fn check(what: &str, answer: &Answer, status: u16, code: &str) {
 }
 
 #[test]
-fn every_bad_call_has_its_name_and_changes_nothing() {
+fn invariant_e1_every_bad_call_has_its_name_and_changes_nothing() {
     let cluster = Cluster::start(|_| {});
     let node = &cluster.nodes[0];
     let before = journal_length(node);

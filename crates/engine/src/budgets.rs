@@ -17,16 +17,21 @@ pub(crate) enum Costly {
     Setup,
     /// A plan to remember and, for a test vault that is joined by itself, a record.
     Ceremony,
+    /// Two signatures to verify or make: a question about this node's journal, or the answer to one of its own.
+    History,
+    /// Randomness, and a proof of three keys to verify.
+    Proof,
     /// A line in the log and a note to the operator.
     Warning,
 }
 
 impl Costly {
-    /// How often per minute. An honest node tells its journal once a second and begins a setup once per mishap.
+    /// How often per minute. An honest node tells its journal once a second, begins a setup once per mishap, asks about a
+    /// journal every two seconds at the most and once per link, and for a challenge every ten seconds.
     const fn per_minute(self) -> u32 {
         match self {
-            Self::Journal => 120,
-            Self::Setup => 12,
+            Self::Journal | Self::History => 120,
+            Self::Setup | Self::Proof => 12,
             Self::Ceremony => 60,
             Self::Warning => 20,
         }

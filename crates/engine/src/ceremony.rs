@@ -63,6 +63,10 @@ impl Ceremony {
     fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Done(_) | Phase::Failed(_))
     }
+
+    fn seat_of(&self, member: NodeId) -> Option<Seat> {
+        self.plan.seats().into_iter().find(|(_, node)| *node == member).map(|(seat, _)| seat)
+    }
 }
 
 impl Engine {
@@ -259,16 +263,27 @@ impl Engine {
     }
 
     fn handle_dkg(&mut self, peer: NodeId, id: CeremonyId, round: u8, bytes: Vec<u8>) {
-        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
-        let seat = ceremony.plan.seats().into_iter().find(|(_, node)| *node == peer);
-        let Some((seat, _)) = seat else { return };
-        // Before this node's own yes nobody can have begun.
+        let name = self.name_of(peer);
+        let known = self.ceremonies.get_mut(&id);
+        let seat = known.as_ref().and_then(|c| c.seat_of(peer));
+        let (Some(ceremony), Some(seat)) = (known, seat) else {
+            let text = format!("{name} sent round {round} of a ceremony that is not its and ours");
+            return self.warn_of(peer, "unknown_ceremony", text);
+        };
+        // Before this node's own yes nobody can have begun; and a peer can be one round ahead, not more.
         let open = ceremony.is_open() && ceremony.joined.contains(&self.me);
-        if !open || round == 0 || round > DKG_ROUNDS_MAX || round < ceremony.round {
-            return;
+        let last = DKG_ROUNDS_MAX.min(ceremony.round.saturating_add(1));
+        if !open || round < ceremony.round.max(1) || round > last {
+            let text = format!("{name} sent round {round} of key generation");
+            return self.warn_of(peer, "wrong_round", text);
         }
         // The first message of a round counts; a second one never replaces it.
-        ceremony.inbox.entry((round, seat)).or_insert(bytes);
+        let taken = round == ceremony.round && matches!(ceremony.phase, Phase::Busy);
+        if taken || ceremony.inbox.contains_key(&(round, seat)) {
+            let text = format!("{name} sent round {round} of key generation twice");
+            return self.warn_of(peer, "duplicate_message", text);
+        }
+        ceremony.inbox.insert((round, seat), bytes);
         self.advance_dkg(id);
     }
 

@@ -102,6 +102,8 @@ pub struct Engine {
     pub(crate) proof_asked: Timestamp,
     pub(crate) proof_answered: Timestamp,
     pub(crate) proof_open: Option<(NodeId, VaultId)>,
+    /// Counts the tries to prove a share: whose turn it is.
+    pub(crate) proof_turn: usize,
     /// Peers that accepted this node in this run: their check of its journal passed, or their operator released it.
     pub(crate) accepted_by: BTreeSet<NodeId>,
     /// Records other than notes on peers, and what of them was told when.
@@ -188,6 +190,7 @@ impl Engine {
             proof_asked: Timestamp(0),
             proof_answered: Timestamp(0),
             proof_open: None,
+            proof_turn: 0,
             accepted_by: BTreeSet::new(),
             grown: 0,
             told: (0, Timestamp(0)),

@@ -402,7 +402,11 @@ impl Wire for Message {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(tags::PEER_MESSAGE, 2)?;
+        // One spelling per message: what protocol 1 wrote is another message, not an older one.
+        match r.header(tags::PEER_MESSAGE, 2)? {
+            2 => {}
+            version => return Err(WireError::Version(version)),
+        }
         let tag = r.u8()?;
         match tag {
             1 => r.option(JournalHead::read).map(Self::HistoryAsk),

@@ -207,8 +207,7 @@ impl Engine {
             taken: 0,
             waiting: BTreeMap::new(),
         };
-        let begun = self.now;
-        self.pairs.insert(peer, Pair::Absent { setup: Some(setup), begun });
+        self.pairs.insert(peer, Pair::Absent { setup: Some(setup), begun: self.now });
         self.send(peer, &Message::PairOffer { epoch, nonce });
     }
 
@@ -304,14 +303,22 @@ impl Engine {
     }
 
     fn handle_pair_step(&mut self, peer: NodeId, epoch: PairEpoch, step: u8, bytes: Vec<u8>) {
-        let Some(Pair::Absent { setup: Some(setup), .. }) = self.pairs.get_mut(&peer) else {
-            return;
+        let text = format!("{} sent step {step} of version {}", self.name_of(peer), epoch.0);
+        let setup = match self.pairs.get_mut(&peer) {
+            Some(Pair::Absent { setup: Some(setup), .. }) if setup.epoch == epoch => setup,
+            Some(Pair::Ready { epoch: own, .. }) if *own == epoch => {
+                return self.warn_of(peer, "wrong_round", format!("{text}, which is made"));
+            }
+            _ => return self.warn_of(peer, "wrong_epoch", text),
         };
-        if setup.epoch != epoch || step <= setup.taken || step > STEPS_MAX {
-            return;
+        if !(1..=STEPS_MAX).contains(&step) {
+            return self.warn_of(peer, "wrong_round", text);
         }
         // The first message of a step counts; a second one never replaces it.
-        setup.waiting.entry(step).or_insert(bytes);
+        if step <= setup.taken || setup.waiting.contains_key(&step) {
+            return self.warn_of(peer, "duplicate_message", format!("{text} twice"));
+        }
+        setup.waiting.insert(step, bytes);
         self.advance_setup(peer);
     }
 
@@ -330,9 +337,8 @@ impl Engine {
         };
         setup.taken = next;
         setup.busy = true;
-        let epoch = setup.epoch;
-        let job = Job::PairReceive { setup: steps, bytes };
-        self.compute(job, Purpose::Pair { peer, epoch });
+        let purpose = Purpose::Pair { peer, epoch: setup.epoch };
+        self.compute(Job::PairReceive { setup: steps, bytes }, purpose);
     }
 
     pub(crate) fn handle_pair_computed(
@@ -412,9 +418,9 @@ impl Engine {
             return;
         };
         *confirmed = true;
-        let (epoch, mesh) = (*epoch, state.id());
+        let answer = Message::PairReady { epoch: *epoch, mesh: state.id(), heard: true };
         if !heard {
-            self.send(peer, &Message::PairReady { epoch, mesh, heard: true });
+            self.send(peer, &answer);
         }
     }
 
@@ -425,11 +431,9 @@ impl Engine {
 
     /// The peer finished first: its word counts once our own state is stored, so ask it to say it again.
     fn note_early_ready(&mut self, peer: NodeId, epoch: PairEpoch) {
-        let stale = match self.pairs.get(&peer) {
-            Some(Pair::Absent { setup: Some(setup), .. }) => setup.epoch > epoch,
-            _ => false,
-        };
-        if stale && let Some(Pair::Absent { setup: Some(setup), .. }) = self.pairs.get(&peer) {
+        if let Some(Pair::Absent { setup: Some(setup), .. }) = self.pairs.get(&peer)
+            && setup.epoch > epoch
+        {
             let offer = Message::PairOffer { epoch: setup.epoch, nonce: setup.nonce };
             self.send(peer, &offer);
         }

@@ -167,6 +167,9 @@ impl Engine {
     }
 
     pub(crate) fn handle_history_ask(&mut self, peer: NodeId, seen: Option<JournalHead>) {
+        if !self.within_budget(peer, Costly::History) {
+            return;
+        }
         let length = seen.map_or(0, |seen| seen.length);
         let head = self.head_at(length);
         if let Some(seen) = seen {
@@ -211,7 +214,8 @@ impl Engine {
         let (wanted_length, wanted_head) =
             state.seen.map_or((0, [0; 32]), |seen| (seen.length, seen.head));
         let waiting = self.links.get(&peer).is_some_and(|link| !link.checked);
-        if !waiting || length != wanted_length || !now.is_of(peer) {
+        let wanted = waiting && length == wanted_length;
+        if !wanted || !self.within_budget(peer, Costly::History) || !now.is_of(peer) {
             return;
         }
         if head == Some(wanted_head) && now.length >= wanted_length {

@@ -1,8 +1,10 @@
 //! Proofs that a share is alive: an idle node proves one, so that readiness speaks of use and not of heartbeats.
 //!
 //! A peer of the vault sends fresh bytes, the node answers with a Schnorr proof under all three keys over them, and the peer
-//! verifies it against the public commitments. Nonces of proofs are hedged and serve one challenge (K2).
+//! verifies it against the public commitments. Nonces of proofs are hedged and serve one challenge (K2). Vaults and members take
+//! turns, so that no silent member makes this node unready, and every share is proven in time.
 
+use crate::budgets::Costly;
 use crate::engine::Engine;
 use crate::message::Message;
 use model::entropy::Entropy;
@@ -21,18 +23,34 @@ impl Engine {
         if !idle || self.now.ms_since(self.proof_asked) < ASK_PAUSE_MS {
             return;
         }
-        let target = self.vaults.iter().find_map(|(vault, keeping)| {
-            let members = keeping.public.members.values();
-            members
-                .copied()
-                .find(|node| *node != self.me && self.is_accepted(*node))
-                .map(|peer| (*vault, peer))
-        });
-        if let Some((vault, peer)) = target {
+        if let Some((vault, peer)) = self.next_to_ask() {
             self.proof_asked = self.now;
             self.proof_open = Some((peer, vault));
             self.send(peer, &Message::ChallengeAsk { vault });
         }
+    }
+
+    /// Each try asks about the next vault, and in each round over the vaults the next member of each: a member that does not
+    /// answer costs one try, and a vault without a present member none.
+    fn next_to_ask(&mut self) -> Option<(VaultId, NodeId)> {
+        let present = self.present();
+        let candidates: Vec<(VaultId, Vec<NodeId>)> = self
+            .vaults
+            .iter()
+            .map(|(vault, keeping)| {
+                let members = keeping.public.members.values().copied();
+                let peers = members.filter(|node| *node != self.me && present.contains(node));
+                (*vault, peers.collect::<Vec<_>>())
+            })
+            .filter(|(_, peers)| !peers.is_empty())
+            .collect();
+        let turn = self.proof_turn;
+        let (round, place) =
+            (turn.checked_div(candidates.len())?, turn.checked_rem(candidates.len())?);
+        let (vault, peers) = candidates.get(place)?;
+        let peer = peers.get(round.checked_add(place)?.checked_rem(peers.len())?)?;
+        self.proof_turn = turn.wrapping_add(1);
+        Some((*vault, *peer))
     }
 
     pub(crate) fn handle_proof_message(
@@ -61,7 +79,8 @@ impl Engine {
 
     fn challenge(&mut self, peer: NodeId, vault: VaultId, entropy: &mut dyn Entropy) {
         let member = self.vaults.get(&vault).is_some_and(|k| k.public.seat_of(peer).is_some());
-        if !member {
+        // A challenge is answered by one proof at most, so its budget is also that of the proofs to verify.
+        if !member || !self.within_budget(peer, Costly::Proof) {
             return;
         }
         let mut challenge = [0u8; 32];
@@ -100,6 +119,6 @@ impl Engine {
             return self.send(peer, &Message::ProofValid { vault });
         }
         let text = format!("{} did not prove its share", self.name_of(peer));
-        self.warn("proof_invalid", text);
+        self.warn_of(peer, "proof_invalid", text);
     }
 }

@@ -79,9 +79,10 @@ impl Engine {
                 nonce: *nonce,
                 gas_limit: *gas_limit,
                 max_fee_per_gas: raised(*max_fee_per_gas, how.max_fee_per_gas),
+                // A tip over the cap cannot be built; the cap that the caller named is what is judged then.
                 max_priority_fee_per_gas: raised(
                     *max_priority_fee_per_gas,
-                    how.max_priority_fee_per_gas,
+                    how.max_priority_fee_per_gas.or(capped(*max_priority_fee_per_gas, how)),
                 ),
                 cancel,
             }),
@@ -140,6 +141,11 @@ fn check_chain_of_fee(network: Network, how: &api::Replace) -> Result<(), Proble
         _ => return Ok(()),
     };
     Err(refuse(Class::Refused, "fee_of_another_chain", text))
+}
+
+/// The cap that the caller named, where a tip a quarter higher would be over it.
+fn capped(tip: u128, how: &api::Replace) -> Option<u64> {
+    how.max_fee_per_gas.filter(|cap| raised(tip, None) > u128::from(*cap))
 }
 
 /// The new price: as asked, else a quarter higher.

@@ -93,7 +93,8 @@ impl Engine {
             return self.warn_of(peer, "wrong_round", text);
         }
         // The first message of a round counts; a second one never replaces it.
-        if item.inbox.contains_key(&(round, seat)) {
+        let taken = round == item.round && matches!(item.run, Run::Busy);
+        if taken || item.inbox.contains_key(&(round, seat)) {
             let text = format!("{} sent round {round} twice", self.name_of(peer));
             return self.warn_of(peer, "duplicate_message", text);
         }

@@ -219,3 +219,93 @@ fn class_of(operation: &Operation) -> Option<(&'static str, bool, bool)> {
         Operation::CreateTokenAccount { .. } => Some(("creating a token account", true, false)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::amount::Amount;
+    use model::intent::{BitcoinNetwork, Fee, Intent, SolanaCluster};
+
+    fn verdict(
+        purpose: Purpose,
+        network: Network,
+        operations: Vec<Operation>,
+    ) -> Result<(), &'static str> {
+        let fee = Fee { at_most: Amount::ZERO, detail: String::new() };
+        let (format, single_use) = (String::new(), String::new());
+        let (from, notes) = (Vec::new(), Vec::new());
+        let intent = Intent { network, format, from, operations, fee, single_use, notes };
+        let plan = Plan {
+            network,
+            kind: model::request::RawKind::EvmTransaction,
+            intent,
+            unsigned: Vec::new(),
+            items: Vec::new(),
+            spends: Vec::new(),
+            fee_at_most: Amount::ZERO,
+        };
+        check_operations(purpose, &plan).map(|_| ()).map_err(|problem| problem.code)
+    }
+
+    fn transfer() -> Operation {
+        Operation::NativeTransfer { to: "somebody".to_owned(), amount: Amount::from_u64(1) }
+    }
+
+    fn approval(unlimited: bool) -> Operation {
+        let (token, spender) = ("token".to_owned(), "spender".to_owned());
+        let amount = Amount::from_u64(1);
+        Operation::TokenApprove {
+            token,
+            spender,
+            amount,
+            unlimited,
+            by_permit: false,
+            deadline: None,
+        }
+    }
+
+    /// What no built-in rule can judge is denied, beside whatever it stands; nothing falls through to a yes.
+    #[test]
+    fn invariant_p2_what_no_built_in_rule_allows_is_denied() {
+        let creation = || Operation::ContractCreation {
+            init_code_hash: String::new(),
+            init_code_bytes: 1,
+            value: Amount::ZERO,
+        };
+        let message = || Operation::Message { text: "text".to_owned() };
+        let typed = || Operation::TypedData {
+            domain_name: None,
+            verifying_contract: None,
+            primary_type: "Order".to_owned(),
+            fields: Vec::new(),
+        };
+        let (mainnet, local) = (Network::Evm(1), Network::Evm(31337));
+        let check =
+            |purpose, network, operations: Vec<Operation>, wanted: Result<(), &'static str>| {
+                let shown = format!("{purpose} {network} {operations:?}");
+                assert_eq!(verdict(purpose, network, operations), wanted, "{shown}");
+            };
+        let denied = Err("not_allowed");
+        for network in [
+            mainnet,
+            local,
+            Network::Bitcoin(BitcoinNetwork::Regtest),
+            Network::Solana(SolanaCluster::Local),
+        ] {
+            check(Purpose::Live, network, vec![transfer()], Ok(()));
+            for other in [approval(false), approval(true), creation(), message(), typed()] {
+                check(Purpose::Live, network, vec![other.clone()], denied);
+                check(Purpose::Live, network, vec![transfer(), other], denied);
+            }
+        }
+        // A test vault: some of it anywhere, the rest on local development chains alone, whose list is closed.
+        for other in [approval(false), message(), typed()] {
+            check(Purpose::Test, mainnet, vec![other], Ok(()));
+        }
+        for other in [approval(true), creation()] {
+            check(Purpose::Test, local, vec![other.clone()], Ok(()));
+            check(Purpose::Test, mainnet, vec![other.clone()], denied);
+            check(Purpose::Test, Network::Evm(31338), vec![transfer(), other], denied);
+        }
+    }
+}

@@ -291,7 +291,8 @@ pub enum FillView {
     },
     /// A recent blockhash or a durable nonce.
     Solana {
-        /// Base58.
+        /// Base58; left out beside a nonce account, whose value the node then asks its chain node for.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         blockhash: String,
         /// Durable nonce account, base58.
         #[serde(default)]

@@ -3,6 +3,7 @@
 //! The promises: no decoder panics by itself; what reads is written again to the same meaning; nothing allocates more than
 //! its bound. CI feeds these functions a corpus and mutations (`tests/fuzz_node.rs`); `cargo fuzz` calls the same ones.
 
+use crate::chain;
 use crate::home;
 use crate::peers;
 use crate::rpc;
@@ -19,7 +20,8 @@ pub fn fuzz_any(data: &[u8]) {
         1 => fuzz_api(data),
         2 => fuzz_rpc(data),
         3 => fuzz_card(data),
-        _ => fuzz_home(data),
+        4 => fuzz_home(data),
+        _ => fuzz_chain_answers(data),
     }
 }
 
@@ -70,6 +72,13 @@ pub fn fuzz_home(data: &[u8]) {
     if let Ok(text) = core::str::from_utf8(data) {
         home::fuzz_settings(text);
         home::fuzz_sealed(text);
+    }
+}
+
+/// Answers of EVM, Bitcoin and Solana nodes, one in each line.
+pub fn fuzz_chain_answers(data: &[u8]) {
+    if let Ok(text) = core::str::from_utf8(data) {
+        chain::fuzz_answers(text);
     }
 }
 

@@ -165,8 +165,17 @@ pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(value.f_bavail.saturating_mul(value.f_frsize))
 }
 
-/// True when the kernel holds the wall clock to be synchronised (`adjtimex`, nothing is changed).
-pub(crate) fn clock_synchronised() -> io::Result<bool> {
+/// What the kernel knows of the wall clock's reference (`adjtimex`, nothing is changed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClockState {
+    /// A time service steers the clock by a reference.
+    pub synchronised: bool,
+    /// The clock is at most this far from its reference, as the time service reckons.
+    pub error_max: Duration,
+}
+
+/// Asks the kernel.
+pub(crate) fn clock_state() -> io::Result<ClockState> {
     let mut value = MaybeUninit::<libc::timex>::zeroed();
     // SAFETY: all-zero is a valid timex; `modes == 0` makes the call read-only.
     let state = unsafe { libc::adjtimex(value.as_mut_ptr()) };
@@ -175,5 +184,8 @@ pub(crate) fn clock_synchronised() -> io::Result<bool> {
     }
     // SAFETY: initialised by zeroing and by the call.
     let value = unsafe { value.assume_init() };
-    Ok(state != libc::TIME_ERROR && value.status & libc::STA_UNSYNC == 0)
+    Ok(ClockState {
+        synchronised: state != libc::TIME_ERROR && value.status & libc::STA_UNSYNC == 0,
+        error_max: Duration::from_micros(u64::try_from(value.maxerror).unwrap_or(u64::MAX)),
+    })
 }

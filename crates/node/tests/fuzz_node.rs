@@ -204,3 +204,31 @@ fn fuzz_the_files_of_a_home() {
     let corpus = [read("node.toml"), read("sealed.json"), other.as_bytes().to_vec()];
     mutations(4, &corpus, fuzz::fuzz_home);
 }
+
+#[test]
+fn fuzz_answers_of_chain_nodes() {
+    let lines = |results: &[&str]| {
+        let answer = |result: &&str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        results.iter().map(answer).collect::<Vec<_>>().join("\n").into_bytes()
+    };
+    let fees = [r#"{"baseFeePerGas":"0x64"}"#, r#""0x5""#, r#""0xffffffffffff""#];
+    let evm = [&[r#""0x7""#, r#""0xc350""#][..], &fees].concat();
+    let scan = r#"{"unspents":[{"txid":"aa","vout":1,"amount":0.5,"height":7,
+        "desc":"tr([00000000/0/3]k)#c"},{"txid":"bb","vout":0,"amount":1e-8,"height":8,
+        "desc":"tr([00000000/1/4]k)#c"}]}"#
+        .replace('\n', "");
+    let rate = r#"{"feerate":0.00002,"blocks":6}"#;
+    let bitcoin = [&scan, rate, "{}", r#""0000""#, r#""0200""#, "null"];
+    let hash = r#"{"value":{"blockhash":"11111111111111111111111111111114"}}"#;
+    // 80 bytes: current layout, initialised, authority 1, value 2.
+    let state = concat!(
+        "AQAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQ",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACiBMAAAAAAAA="
+    );
+    let nonce = format!(
+        r#"{{"value":{{"owner":"11111111111111111111111111111111","data":["{state}","base64"]}}}}"#
+    );
+    let refused = br#"{"id":1,"error":{"code":-32000,"message":"no"}}"#.to_vec();
+    let corpus = [lines(&evm), lines(&bitcoin), lines(&[hash]), lines(&[&nonce]), refused];
+    mutations(5, &corpus, fuzz::fuzz_chain_answers);
+}

@@ -2,16 +2,17 @@
 
 use engine::{Commit, Entry, Message, Record};
 use model::ids::{NodeId, RequestId, SessionId};
-use model::intent::Network;
+use model::keys::KeyKind;
 use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
+use threshold::sign::Shown;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub struct Watch {
     /// Sessions that a node decided durably: K3.
     decided: BTreeSet<(usize, SessionId)>,
-    /// One-time commitments of first rounds, and the session they served: K2.
+    /// What shows a one-time scalar, and the signature that it served: K2.
     commitments: BTreeMap<Vec<u8>, (usize, SessionId, u16)>,
     /// FROST: the one commitment list that the nonce of an item answers, as recorded.
     answered: BTreeMap<(usize, SessionId, u16), [u8; 32]>,
@@ -31,8 +32,8 @@ pub struct Watch {
     pub pairs_stopped: u64,
     /// Pairs that are stopped now: node and peer.
     stopped: BTreeSet<(usize, NodeId)>,
-    /// Sessions that use pair state.
-    ecdsa: BTreeSet<SessionId>,
+    /// Sessions that ended at a node without a signature.
+    ended: BTreeSet<(usize, SessionId)>,
 }
 
 impl Watch {
@@ -44,9 +45,8 @@ impl Watch {
             match record.entry {
                 Entry::Decided { proposal, spends, .. } => {
                     let session = proposal.session();
-                    if matches!(proposal.request.network, Network::Evm(_)) {
-                        self.ecdsa.insert(session);
-                    }
+                    let ended = self.ended.contains(&(node, session));
+                    assert!(!ended, "K2: node {node} begins session {session} a second time");
                     self.decided.insert((node, session));
                     self.spends.insert((proposal.request.id(), session), spends);
                 }
@@ -54,10 +54,13 @@ impl Watch {
                     self.invariant_k2_a_nonce_answers_one_package((node, session, item), package);
                 }
                 Entry::Signed { request, session, signatures } => {
-                    self.invariant_p4_one_signed_request_per_spend(request, session);
+                    self.one_signed_request_per_spend(request, session);
                     let bytes = signatures.iter().map(Wire::to_bytes).collect();
-                    self.invariant_one_outcome_per_session(request, session, bytes);
+                    self.one_outcome_per_session(request, session, bytes);
                     self.signed_requests.insert(request);
+                }
+                Entry::Released(_, session) | Entry::Aborted(_, session, _) => {
+                    self.ended.insert((node, session));
                 }
                 Entry::PairStopped(peer, ..) => {
                     self.pairs_stopped = self.pairs_stopped.saturating_add(1);
@@ -78,26 +81,40 @@ impl Watch {
         let message = Message::from_bytes(bytes)
             .unwrap_or_else(|error| panic!("node {node} sends what nobody can read: {error}"));
         if let Message::Round { session, item, round, bytes } = message {
-            self.invariant_k6_nothing_of_a_session_leaves_to_a_stopped_pair(node, peer, session);
+            let place = (node, session, item);
+            let shown = threshold::sign::shown(&bytes)
+                .unwrap_or_else(|| panic!("node {node} sends a round that nobody can read"));
+            assert_eq!(shown.head.round, round, "node {node} sends a round under another's number");
+            self.invariant_k6_nothing_leaves_to_a_stopped_pair(node, peer, &shown);
             self.invariant_k3_no_share_leaves_before_its_decision_is_durable(node, session);
-            self.invariant_k2_a_package_is_recorded_before_its_share_leaves(
-                (node, session, item),
-                &bytes,
-            );
-            if round == 1 {
-                self.invariant_k2_a_one_time_scalar_serves_one_message(node, session, item, &bytes);
-            }
+            self.invariant_k2_nothing_leaves_of_a_session_that_failed(node, session);
+            self.invariant_k2_a_package_is_recorded_before_its_share_leaves(place, &shown);
+            self.invariant_k2_a_one_time_scalar_serves_one_message(place, &shown, &bytes);
         }
     }
 
-    fn invariant_k6_nothing_of_a_session_leaves_to_a_stopped_pair(
+    fn invariant_k6_nothing_leaves_to_a_stopped_pair(
         &self,
         node: usize,
         peer: NodeId,
+        shown: &Shown,
+    ) {
+        let stopped = shown.head.kind == KeyKind::Ecdsa && self.stopped.contains(&(node, peer));
+        assert!(
+            !stopped,
+            "K6: node {node} sends ECDSA round {} to a stopped pair",
+            shown.head.round
+        );
+    }
+
+    /// The first failed round is the last word: no share follows it, whatever else arrives.
+    fn invariant_k2_nothing_leaves_of_a_session_that_failed(
+        &self,
+        node: usize,
         session: SessionId,
     ) {
-        let stopped = self.stopped.contains(&(node, peer)) && self.ecdsa.contains(&session);
-        assert!(!stopped, "K6: node {node} sends to a stopped pair in session {session}");
+        let ended = self.ended.contains(&(node, session));
+        assert!(!ended, "node {node} sends a round of session {session} after its end");
     }
 
     fn invariant_k3_no_share_leaves_before_its_decision_is_durable(
@@ -111,20 +128,20 @@ impl Watch {
         );
     }
 
-    /// The last 64 bytes of a first-round message end in the one-time commitment (FROST: both nonce commitments; ECDSA: the
-    /// OT message, fresh as well): they never serve two sessions.
+    /// What shows a one-time scalar never serves two signatures: both nonce commitments together and each by itself (FROST),
+    /// the instance point (ECDSA), and the end of every first message (ECDSA: the OT message, fresh as well).
     fn invariant_k2_a_one_time_scalar_serves_one_message(
         &mut self,
-        node: usize,
-        session: SessionId,
-        item: u16,
+        place: (usize, SessionId, u16),
+        shown: &Shown,
         bytes: &[u8],
     ) {
         let tail = bytes.len().saturating_sub(64);
-        let tail = bytes.get(tail..).unwrap_or_default().to_vec();
-        let use_now = (node, session, item);
-        let before = self.commitments.entry(tail).or_insert(use_now);
-        assert_eq!(*before, use_now, "K2: node {node} uses a one-time commitment twice");
+        let tail = bytes.get(tail..).filter(|_| shown.head.round == 1).map(<[u8]>::to_vec);
+        for one_time in shown.points.iter().cloned().chain(tail) {
+            let before = self.commitments.entry(one_time).or_insert(place);
+            assert_eq!(*before, place, "K2: a one-time commitment of {place:?} serves twice");
+        }
     }
 
     /// A record says which list an item's nonce answers, and no nonce commitment is ever under two lists.
@@ -148,29 +165,24 @@ impl Watch {
     fn invariant_k2_a_package_is_recorded_before_its_share_leaves(
         &mut self,
         place: (usize, SessionId, u16),
-        bytes: &[u8],
+        shown: &Shown,
     ) {
-        let Some(shown) = threshold::sign::shown(bytes) else { return };
         if let Some(package) = shown.package {
             let recorded = self.answered.get(&place);
             assert_eq!(recorded, Some(&package), "K2: a share of {place:?} left unrecorded");
-        } else if !shown.points.is_empty() && shown.head.round == 1 {
-            self.nonces.insert(place, shown.points);
+        } else if shown.head.round == 1 && !shown.points.is_empty() {
+            self.nonces.insert(place, shown.points.clone());
         }
     }
 
-    fn invariant_p4_one_signed_request_per_spend(
-        &mut self,
-        request: RequestId,
-        session: SessionId,
-    ) {
+    fn one_signed_request_per_spend(&mut self, request: RequestId, session: SessionId) {
         for spend in self.spends.get(&(request, session)).into_iter().flatten() {
             let holder = self.signed.entry(spend.clone()).or_insert(request);
             assert_eq!(*holder, request, "two requests were signed for {spend}");
         }
     }
 
-    fn invariant_one_outcome_per_session(
+    fn one_outcome_per_session(
         &mut self,
         request: RequestId,
         session: SessionId,

@@ -13,6 +13,7 @@
     reason = "a test room: a broken invariant ends the run by panic, with the seed"
 )]
 
+pub mod coins;
 pub mod disk;
 pub mod faults;
 pub mod fixture;

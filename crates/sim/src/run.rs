@@ -1,5 +1,6 @@
 //! One seed from start to end: a ready cluster, a workload under faults, calm weather, and a last signature.
 
+use crate::coins::{self, Account};
 use crate::faults::Faults;
 use crate::fixture;
 use crate::random::Seeded;
@@ -51,7 +52,7 @@ fn drive(world: &mut World, vault: VaultId) -> Outcome {
     for number in 0..requests {
         let size = u64::try_from(world.size()).unwrap_or(1);
         let node = usize::try_from(world.dice().below(size)).unwrap_or(0);
-        let new = request(world, number);
+        let new = request(world, vault, number);
         open.push(world.ask(node, Command::Submit { vault, new }));
         let pause = world.dice().below(3_000);
         world.pass(pause);
@@ -62,8 +63,8 @@ fn drive(world: &mut World, vault: VaultId) -> Outcome {
     world.pass(60_000);
     assert_eq!(world.watch().pairs_stopped, 0, "faults of the network were taken for treason");
     for node in 0..world.size() {
-        for kind in 0..3 {
-            let new = request_of_kind(kind, 1_000 + kind * 10 + node as u64, 5_000);
+        for kind in kinds_at(node) {
+            let new = request_in(world, vault, kind, 1_000 + kind * 10 + node as u64, 5_000);
             let reply = world.ask_and_wait(node, Command::Submit { vault, new }, 30_000);
             let Some(Ok(Reply::Request(view))) = reply else { panic!("no answer: {reply:?}") };
             assert_eq!(view.state, "signed", "after the storm: {view:?}");
@@ -76,13 +77,41 @@ fn drive(world: &mut World, vault: VaultId) -> Outcome {
     }
 }
 
-fn request(world: &mut World, number: u64) -> api::NewRequest {
-    let kind = world.dice().below(3);
+fn request(world: &mut World, vault: VaultId, number: u64) -> api::NewRequest {
+    let kind = world.dice().below(KINDS);
     let wait = world.dice().below(20_000);
-    request_of_kind(kind, number, wait)
+    request_in(world, vault, kind, number, wait)
 }
 
-/// A request of one of the three schemes: an Ethereum transfer, a Solana transfer, a personal message.
+/// Kinds of requests that [`request_in`] makes.
+pub const KINDS: u64 = 5;
+
+/// Every scheme at every node, and over three nodes every kind: Ed25519, BIP-340, and one of the three that ECDSA signs.
+pub fn kinds_at(node: usize) -> [u64; 3] {
+    let ecdsa = match node % 3 {
+        0 => 0,
+        1 => 2,
+        _ => 4,
+    };
+    [1, 3, ecdsa]
+}
+
+/// As [`request_of_kind`], and besides a taproot send out of two coins (3) and a wpkh send (4).
+pub fn request_in(
+    world: &World,
+    vault: VaultId,
+    kind: u64,
+    number: u64,
+    wait_ms: u64,
+) -> api::NewRequest {
+    match kind {
+        3 => coins::send(world, vault, Account::Taproot, 2, number, wait_ms),
+        4 => coins::send(world, vault, Account::Wpkh, 1, number, wait_ms),
+        _ => request_of_kind(kind, number, wait_ms),
+    }
+}
+
+/// A request that needs no coins: an Ethereum transfer (0), a Solana transfer (1), a personal message (2).
 pub fn request_of_kind(kind: u64, number: u64, wait_ms: u64) -> api::NewRequest {
     let (network, path, ask, fill) = match kind {
         0 => (

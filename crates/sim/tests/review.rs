@@ -15,7 +15,7 @@ use model::keys::Purpose;
 use model::request::{Ask, Fill, RawKind, Request};
 use model::wire::Wire;
 use sim::random::Seeded;
-use sim::run::request_of_kind;
+use sim::run::{request_in, request_of_kind};
 use sim::world::Tamper;
 use sim::{Faults, World, fixture};
 use std::cell::RefCell;
@@ -215,8 +215,9 @@ fn two_honest_members_of_three_sign_whatever_the_third_says() {
             let mut nonces = Vec::new();
             for number in 0..4 {
                 for node in [1, 2] {
-                    for kind in 0..3 {
-                        let new = request_of_kind(kind, number * 10 + node as u64, 30_000);
+                    for kind in [0, 1, 3] {
+                        let number = number * 10 + node as u64;
+                        let new = request_in(world, vault, kind, number, 30_000);
                         let view = submit(world, node, vault, new);
                         assert_eq!(view.state, "signed", "node 0 {name}, kind {kind}: {view:?}");
                         if kind == 0 {

@@ -8,9 +8,12 @@ use model::api::RequestView;
 use model::ids::VaultId;
 use model::wire::Wire;
 use sim::random::Seeded;
-use sim::run::request_of_kind;
+use sim::run::{kinds_at, request_in, request_of_kind};
 use sim::world::Tamper;
 use sim::{Faults, World, fixture};
+
+/// A kind of request for each scheme, Ed25519, BIP-340 and ECDSA, and the rounds that it takes.
+const SCHEMES: [(u64, u8); 3] = [(1, 2), (3, 2), (4, 3)];
 
 /// Runs `test` in a world of its own on a thread of its own.
 fn in_world(
@@ -31,7 +34,8 @@ fn in_world(
 }
 
 fn submit(world: &mut World, vault: VaultId, node: usize, kind: u64, number: u64) -> CommandId {
-    world.ask(node, Command::Submit { vault, new: request_of_kind(kind, number, 5_000) })
+    let new = request_in(world, vault, kind, number, 5_000);
+    world.ask(node, Command::Submit { vault, new })
 }
 
 fn outcome(world: &mut World, id: CommandId) -> RequestView {
@@ -65,8 +69,8 @@ fn resume_stopped_pairs(world: &mut World) -> usize {
 }
 
 fn assert_signs(world: &mut World, vault: VaultId, number: u64) {
-    for kind in 0..3 {
-        for node in 0..world.size() {
+    for node in 0..world.size() {
+        for kind in kinds_at(node) {
             let number = number + kind * 10 + node as u64;
             let view = sign(world, vault, node, kind, number);
             assert_eq!(
@@ -100,8 +104,7 @@ fn flip(round: u8, per_mille: usize) -> Tamper {
 /// round, places from head to tail.
 #[test]
 fn a_tampered_round_ends_by_name_and_the_next_signature_works() {
-    for kind in 0..3u64 {
-        let rounds = if kind == 1 { 2 } else { 3 };
+    for (kind, rounds) in SCHEMES {
         for round in 1..=rounds {
             for per_mille in [0, 120, 500, 985] {
                 in_world(kind * 100 + u64::from(round), false, move |world, vault| {
@@ -232,7 +235,7 @@ fn invariant_k2_a_restored_node_is_held_until_its_peers_operators_decide() {
 /// state.
 #[test]
 fn invariant_k2_a_jump_in_the_middle_of_a_session_spends_no_nonce_twice() {
-    for kind in 0..3 {
+    for (kind, _) in SCHEMES {
         in_world(20 + kind, false, move |world, vault| {
             for (number, steps) in (0u64..).zip([3, 9, 15, 25]) {
                 let id = submit(world, vault, (number % 3) as usize, kind, 200 + number);

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_another_epoch_seat_or_value_is_named() {
+    fn invariant_k4_a_share_of_another_epoch_seat_or_value_is_named() {
         let (public, mut shares) = vault(1);
         let mut share = shares.pop().unwrap();
         share.epoch = Epoch(2);

@@ -212,6 +212,71 @@ mod tests {
         }
     }
 
+    /// Shares under which the seats `known` hold what they held before and every quorum finds `secret`: the other seats'
+    /// shares follow one by one, each from a quorum that lacks nothing else.
+    fn explained<C: Curve>(
+        tree: &AccessTree,
+        known: &BTreeMap<Seat, C::Scalar>,
+        quorums: &[&[u16]],
+        secret: &C::Scalar,
+    ) -> BTreeMap<Seat, C::Scalar> {
+        let mut shares = known.clone();
+        for quorum in quorums.iter().map(|list| seats(list)) {
+            let coefficients = tree.coefficients::<C>(&quorum).unwrap();
+            let missing: Vec<_> = quorum.iter().filter(|s| !shares.contains_key(s)).collect();
+            if let [seat] = missing[..] {
+                let held = quorum.iter().filter(|s| *s != seat);
+                let sum = held.fold(C::zero(), |sum, s| sum + coefficients[s] * shares[s]);
+                let rest = *secret - sum;
+                shares.insert(*seat, rest * C::invert(&coefficients[seat]).unwrap());
+            }
+        }
+        for quorum in quorums.iter().map(|list| seats(list)) {
+            let coefficients = tree.coefficients::<C>(&quorum).unwrap();
+            let sum = quorum.iter().fold(C::zero(), |sum, s| sum + coefficients[s] * shares[s]);
+            assert!(sum == *secret, "{quorum:?} finds another secret");
+        }
+        shares
+    }
+
+    fn nothing_is_told<C: Curve>(tree: &AccessTree, known: &[u16], quorums: &[&[u16]]) {
+        let mut entropy = SeededEntropy::new(4);
+        let secret = C::random_scalar(&mut entropy);
+        let dealing = deal::<C>(tree, &secret, &mut entropy);
+        assert!(!tree.satisfied_by(&seats(known)));
+        let scalar = |seat: &Seat| C::scalar_from_bytes(dealing.shares[seat].expose()).unwrap();
+        let held: BTreeMap<_, _> =
+            seats(known).into_iter().map(|seat| (seat, scalar(&seat))).collect();
+        // The true secret is explained by the true shares, and any other one by others that fit as well.
+        let true_shares = explained::<C>(tree, &held, quorums, &secret);
+        assert!(true_shares.iter().all(|(seat, share)| *share == scalar(seat)));
+        assert_eq!(true_shares.len(), tree.seats().len());
+        let others = (0..8).map(|_| C::random_scalar(&mut entropy));
+        for candidate in [C::zero(), C::one(), secret + C::one()].into_iter().chain(others) {
+            let shares = explained::<C>(tree, &held, quorums, &candidate);
+            assert!(held.iter().all(|(seat, share)| shares[seat] == *share));
+            assert_eq!(shares.len(), tree.seats().len());
+        }
+    }
+
+    /// Less than a quorum of shares fits every secret there is: for each candidate there are polynomials through them.
+    #[test]
+    fn invariant_k1_less_than_a_quorum_of_shares_fits_every_secret() {
+        let committee = |threshold, n| crate::testing::committee(threshold, 1..=n);
+        let of_three: [&[u16]; 3] = [&[1, 2], &[1, 3], &[2, 3]];
+        let of_five: [&[u16]; 5] = [&[1, 2, 3], &[1, 2, 4], &[1, 2, 5], &[3, 4, 5], &[2, 3, 5]];
+        let of_halves: [&[u16]; 4] = [&[1, 2, 4, 5], &[1, 3, 4, 5], &[2, 3, 4, 5], &[1, 2, 4, 5]];
+        let check = |tree: AccessTree, known: &[u16], quorums: &[&[u16]]| {
+            nothing_is_told::<Secp256k1>(&tree, known, quorums);
+            nothing_is_told::<Ed25519>(&tree, known, quorums);
+        };
+        check(committee(2, 3), &[1], &of_three);
+        check(committee(3, 3), &[1, 3], &[&[1, 2, 3]]);
+        check(committee(3, 5), &[1, 2], &of_five);
+        // A whole half is as blind as nobody: what it lacks is one seat of the other.
+        check(crate::testing::halves(), &[1, 2, 3, 4], &of_halves);
+    }
+
     #[test]
     fn a_share_at_or_above_the_order_is_no_share() {
         let tree = AccessTree::Leaf(Seat(1));

@@ -1,6 +1,7 @@
 //! Random damage to everything a peer or a disk can hand to signing and pair state: errors, never a panic.
 //!
-//! The seeds are fixed, so a failure repeats; `tests/negative.rs` says which error each field gives.
+//! The seeds are fixed, so a failure repeats; `tests/negative.rs` says which error each field gives. One pass by default;
+//! `OUTLAST_FUZZ_SECS` goes on with further seeds for so long.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
@@ -12,6 +13,7 @@ use k256::{Scalar, Secp256k1 as K256};
 use model::entropy::Entropy;
 use model::ids::{NodeId, PairEpoch, Seat};
 use model::keys::KeyKind;
+use std::time::{Duration, Instant};
 use threshold::pair::{PairSetup, PairState};
 use threshold::sign::{Head, SignError};
 
@@ -36,19 +38,37 @@ fn damage(bytes: &mut Vec<u8>, entropy: &mut SeededEntropy) {
     }
 }
 
+/// One pass, and further ones with other seeds until `OUTLAST_FUZZ_SECS` are over.
+fn for_a_while(first: u64, mut pass: impl FnMut(&mut SeededEntropy)) {
+    let secs = std::env::var("OUTLAST_FUZZ_SECS").ok().and_then(|text| text.parse().ok());
+    let until = Instant::now() + Duration::from_secs(secs.unwrap_or(0));
+    let mut seed = first;
+    loop {
+        pass(&mut SeededEntropy::new(seed));
+        if Instant::now() >= until {
+            return;
+        }
+        seed += 1_000;
+        println!("next seed {seed}");
+    }
+}
+
 #[test]
-fn damaged_signing_messages_are_errors_and_never_panics() {
+fn fuzz_damaged_signing_messages_are_errors_and_never_panics() {
     let vault = Vault::deal(committee(2, 3), 51);
-    let mut entropy = SeededEntropy::new(52);
+    for_a_while(52, |entropy| damaged_signing_messages(&vault, entropy));
+}
+
+fn damaged_signing_messages(vault: &Vault, entropy: &mut SeededEntropy) {
     for (key, runs) in [(KeyKind::Ed25519, 240u8), (KeyKind::Bip340, 240), (KeyKind::Ecdsa, 60)] {
-        let session = Session::new(&vault, &[1, 2], root_item(key, 1), 1);
+        let session = Session::new(vault, &[1, 2], root_item(key, 1), 1);
         let rounds = if key == KeyKind::Ecdsa { 3 } else { 2 };
         for run in 0..runs {
             let mut changed = false;
             let results = session.run_with(|round, from, _, bytes| {
                 if (round, from) == (1 + run % rounds, Seat(2)) {
                     let before = bytes.clone();
-                    damage(bytes, &mut entropy);
+                    damage(bytes, entropy);
                     changed = before != *bytes;
                 }
             });
@@ -69,34 +89,39 @@ fn damaged_signing_messages_are_errors_and_never_panics() {
 }
 
 #[test]
-fn random_bytes_have_no_head_or_a_head_that_is_not_ours() {
+fn fuzz_random_bytes_have_no_head_or_a_head_that_is_not_ours() {
     let vault = Vault::deal(committee(2, 3), 53);
     let session = Session::new(&vault, &[1, 2], root_item(KeyKind::Ed25519, 1), 1);
     let (run, _) = session.start(Seat(1), 1);
     let (_, good) = session.start(Seat(2), 1);
-    let mut entropy = SeededEntropy::new(54);
-    for _ in 0..20_000 {
-        let mut bytes = good[0].bytes.clone();
-        damage(&mut bytes, &mut entropy);
-        let same_head = bytes.get(..75) == good[0].bytes.get(..75);
-        assert_eq!(run.accepts(Seat(2), &bytes).is_ok(), same_head);
-        assert!(bytes.len() >= 75 || Head::peek(&bytes).is_err(), "a head out of too few bytes");
-    }
+    for_a_while(54, |entropy| {
+        for _ in 0..20_000 {
+            let mut bytes = good[0].bytes.clone();
+            damage(&mut bytes, entropy);
+            let same_head = bytes.get(..75) == good[0].bytes.get(..75);
+            assert_eq!(run.accepts(Seat(2), &bytes).is_ok(), same_head);
+            assert!(
+                bytes.len() >= 75 || Head::peek(&bytes).is_err(),
+                "a head out of too few bytes"
+            );
+        }
+    });
 }
 
 #[test]
-fn a_damaged_stored_pair_state_is_refused_or_another_state() {
+fn fuzz_a_damaged_stored_pair_state_is_refused_or_another_state() {
     let vault = Vault::deal(committee(2, 3), 55);
     let session = Session::new(&vault, &[1, 2], root_item(KeyKind::Ecdsa, 1), 1);
     let good = session.mesh[&(Seat(1), Seat(2))].to_bytes();
-    let mut entropy = SeededEntropy::new(56);
-    for _ in 0..300 {
-        let mut bytes = good.expose().clone();
-        damage(&mut bytes, &mut entropy);
-        if let Ok(state) = PairState::from_bytes(&bytes) {
-            assert_eq!(state.to_bytes().expose().len(), good.expose().len());
+    for_a_while(56, |entropy| {
+        for _ in 0..300 {
+            let mut bytes = good.expose().clone();
+            damage(&mut bytes, entropy);
+            if let Ok(state) = PairState::from_bytes(&bytes) {
+                assert_eq!(state.to_bytes().expose().len(), good.expose().len());
+            }
         }
-    }
+    });
 }
 
 type Engine = (DLogProof<K256>, Scalar, [u8; 32], Vec<EncProof<K256>>);

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_shown_and_a_digest_is_refused() {
+    fn invariant_p1_a_message_is_shown_and_a_digest_is_refused() {
         check(b"hello", Ok("hello"));
         check(b"", Ok(""));
         check(b"line\nline", Ok("line\\nline"));

@@ -35,6 +35,10 @@ pub const FEE_LAMPORTS_MAX: u64 = 20_000_000;
 const CANCELS: &str =
     "cancel: advance durable nonce; moves nothing and makes the request's transaction void";
 
+/// What the intent of a transaction under a recent blockhash notes.
+const STALE: &str =
+    "goes stale within about a minute; use a durable nonce where people must approve";
+
 /// Builds the bytes of `(request, fill)`, decodes them, and checks that they are this request within every ceiling.
 pub fn build(
     keys: &VaultKeys,
@@ -146,11 +150,13 @@ fn intent(read: &Read, cluster: SolanaCluster) -> Result<Intent, Refusal> {
         notes: decoded.notes,
     };
     let value = Pubkey::from(read.blockhash);
-    let single_use = match durable(&intent) {
+    intent.single_use = match durable(&intent) {
         Some(account) => format!("nonce {value} of account {account}; does not expire"),
-        None => format!("blockhash {value}; expires about a minute after it"),
+        None => {
+            intent.notes.push(STALE.to_owned());
+            format!("blockhash {value}; expires about a minute after it")
+        }
     };
-    intent.single_use = single_use;
     Ok(intent)
 }
 

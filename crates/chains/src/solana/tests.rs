@@ -320,3 +320,18 @@ fn an_address_is_the_derived_key_and_the_account_hides_the_chain_code() {
     let account = account(&vault.keys, &path).unwrap();
     assert_eq!(account.extended_key, hex::encode(&found.public_key));
 }
+
+/// Whoever approves must see that the signature may come too late, and what to do about it.
+#[test]
+fn a_transfer_under_a_recent_blockhash_notes_that_it_goes_stale() {
+    let ask = || Ask::SolanaTransfer { to: [9; 32], lamports: 7 };
+    let notes = |account| build_with(ask(), [3; 32], account).intent.notes;
+    assert_eq!(notes(None), [STALE]);
+    assert!(STALE.contains("about a minute") && STALE.contains("durable nonce"));
+    assert_eq!(notes(Some([5; 32])), [""; 0]);
+    let read = crate::decode(RawKind::SolanaMessage, None, &transfer_message().serialize());
+    assert!(read.unwrap().notes.iter().any(|note| note == STALE));
+    let durable = hex::decode(LEGACY.trim()).unwrap();
+    let read = crate::decode(RawKind::SolanaMessage, None, &durable);
+    assert!(read.unwrap().notes.iter().all(|note| note != STALE));
+}

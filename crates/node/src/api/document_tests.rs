@@ -314,6 +314,33 @@ fn url_of(path: &str, operation: &Value) -> String {
     if query.is_empty() { url } else { format!("{url}?{}", query.join("&")) }
 }
 
+/// Holds what a running node answered to `path` (without host, with its query) against the document.
+pub(crate) fn answers_as_documented(method: &str, path: &str, status: u16, body: &str) {
+    let document = document();
+    let path = path.split('?').next().unwrap();
+    let matches = |pattern: &str| {
+        let (found, wanted) = (path.split('/'), pattern.split('/'));
+        found.clone().count() == wanted.clone().count()
+            && found.zip(wanted).all(|(part, name)| part == name || name.starts_with('{'))
+    };
+    let paths = document["paths"].as_object().unwrap();
+    let exact = paths.get_key_value(path);
+    let (pattern, operations) = exact
+        .or_else(|| paths.iter().find(|(pattern, _)| matches(pattern)))
+        .unwrap_or_else(|| panic!("{path} is not in the document"));
+    let operation = &operations[method.to_lowercase()];
+    let place = format!("{method} {pattern} {status}");
+    let named = &operation["responses"][status.to_string()];
+    assert!(named.is_object(), "{place}: the document does not name this answer: {body}");
+    let schema = &named["content"]["application/json"]["schema"];
+    if schema.is_null() {
+        assert!(named["content"]["text/plain"].is_object() || body.is_empty(), "{place}: {body}");
+        return;
+    }
+    let value: Value = serde_json::from_str(body).unwrap();
+    fits(&document, schema, &value, &place).unwrap();
+}
+
 /// Sends one request and holds the answer against the document.
 fn hold(fixture: &testing::Fixture, path: &str, method: &str, token: &str, body: &str) -> u16 {
     let document = document();

@@ -6,6 +6,8 @@
 mod door;
 mod extract;
 mod health;
+mod house;
+mod nonce;
 mod problem;
 mod routes;
 mod serve;
@@ -82,7 +84,7 @@ async fn observe(
 }
 
 #[cfg(test)]
-mod document_tests;
+pub(crate) mod document_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::extract::{
     Asker, Id, Operator, Params, Strict, StrictSecret, tls_credential, token_credential,
 };
 use super::health;
+use super::nonce;
 use super::problem::ApiError;
 use super::state::ApiState;
 use crate::entropy::OsEntropy;
@@ -229,8 +230,9 @@ async fn submit(
     State(state): Shared,
     Asker(caller): Asker,
     Id(vault): Id<VaultId>,
-    Strict(new): Strict<api::NewRequest>,
+    Strict(mut new): Strict<api::NewRequest>,
 ) -> Answer {
+    nonce::complete(&state, caller, vault, &mut new).await?;
     let wait_ms = new.wait_ms;
     state.ask(caller, Command::Submit { vault, new }, wait_ms).await.map(respond)
 }

@@ -3,6 +3,7 @@
 //! Plain HTTP on loopback only; anything else needs TLS, or the node does not start.
 
 use super::extract::TlsCaller;
+use super::house::{House, Place};
 use super::tls::ApiTls;
 use super::watched::{SlowEnd, Watched};
 use crate::metrics::Metrics;
@@ -18,13 +19,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// Bytes of a request head at most.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Header lines at most.
 const HEADERS_MAX: usize = 64;
-/// What strangers may take up.
+/// API-LISTEN-3: what strangers may take up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Connections at one time.
@@ -35,6 +36,8 @@ pub(super) struct Bounds {
     pub handshake: Duration,
     /// An answer that its caller does not take ends the connection after this time.
     pub answer: Duration,
+    /// In a full house, whoever was answered this long ago and asks nothing makes room.
+    pub idle: Duration,
 }
 
 impl Default for Bounds {
@@ -44,6 +47,7 @@ impl Default for Bounds {
             head: Duration::from_secs(30),
             handshake: Duration::from_secs(5),
             answer: Duration::from_secs(30),
+            idle: Duration::from_secs(1),
         }
     }
 }
@@ -120,7 +124,7 @@ impl Server {
         mut stop: watch::Receiver<bool>,
         grace: Duration,
     ) {
-        let places = Arc::new(Semaphore::new(Self::places(self.bounds)));
+        let mut house = House::new(self.bounds.connections, self.bounds.idle);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -130,8 +134,9 @@ impl Server {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            // API-LISTEN-3: a full house closes the door at once instead of letting callers wait for their own time-out.
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            // API-LISTEN-5: silent callers make room. A house full of work closes the door at once instead of letting
+            // callers wait for their own time-out.
+            let Some((place, out)) = house.enter() else {
                 metrics.connection_shed();
                 continue;
             };
@@ -139,19 +144,17 @@ impl Server {
             let (metrics, bounds) = (Arc::clone(&metrics), self.bounds);
             tokio::spawn(async move {
                 // API-LISTEN-4: whoever was slow is counted by what it did not do.
-                if let Some(slow) = serve(stream, tls, router, stop, bounds).await {
+                let slow = tokio::select! {
+                    slow = serve(stream, tls, router, stop, bounds, &place) => slow,
+                    Ok(()) = out => Some(SlowEnd::MadeRoom),
+                };
+                if let Some(slow) = slow {
                     metrics.connection_slow(slow.code());
                 }
-                drop(place);
             });
         }
         drop(self.listener);
-        let all = places.acquire_many(self.bounds.connections);
-        let _out_of_time = tokio::time::timeout(grace, all).await;
-    }
-
-    fn places(bounds: Bounds) -> usize {
-        usize::try_from(bounds.connections).unwrap_or(Semaphore::MAX_PERMITS)
+        let _out_of_time = tokio::time::timeout(grace, house.empty()).await;
     }
 }
 
@@ -167,12 +170,13 @@ async fn serve(
     router: Router,
     stop: watch::Receiver<bool>,
     bounds: Bounds,
+    place: &Place,
 ) -> Option<SlowEnd> {
     let _best_effort = stream.set_nodelay(true);
     // A caller that does not take its answer loses its connection.
     let _best_effort = sys::set_tcp_user_timeout(stream.as_fd(), bounds.answer);
     let Some(tls) = tls else {
-        return speak(stream, router, stop, bounds).await;
+        return speak(stream, router, stop, bounds, place).await;
     };
     match tokio::time::timeout(bounds.handshake, tls.accept(stream)).await {
         Err(_) => Some(SlowEnd::Handshake),
@@ -182,7 +186,7 @@ async fn serve(
                 Some(key) => router.layer(Extension(TlsCaller(key))),
                 None => router,
             };
-            speak(stream, router, stop, bounds).await
+            speak(stream, router, stop, bounds, place).await
         }
     }
 }
@@ -192,6 +196,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     router: Router,
     mut stop: watch::Receiver<bool>,
     bounds: Bounds,
+    place: &Place,
 ) -> Option<SlowEnd> {
     let (stream, begun) = Watched::new(stream);
     let connection = http1::Builder::new()
@@ -199,7 +204,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .header_read_timeout(bounds.head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), place.noting(TowerToHyperService::new(router)));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -2,6 +2,7 @@
 
 mod listener;
 mod mutual_tls;
+mod nonce;
 
 use super::testing::{
     CLIENT_TOKEN, OPERATOR_TOKEN, block_on, node, request, running, sealed_node, stuck_node,
@@ -160,7 +161,7 @@ fn a_stopping_node_takes_nothing_new_and_says_so() {
 
 /// Goal: E1, overload sheds at the door. Method: an engine that never answers, until the places are gone.
 #[test]
-fn overload_is_shed_with_429_and_retry_after() {
+fn invariant_e1_overload_is_shed_with_429_and_retry_after() {
     let (fixture, inbox, handle) = stuck_node();
     block_on(async {
         let waiting: Vec<_> = (0..crate::runner::COMMANDS_MAX)

@@ -21,6 +21,8 @@ pub(super) enum SlowEnd {
     Idle,
     /// Take the answer.
     Answer,
+    /// Ask anything while others waited for a place.
+    MadeRoom,
 }
 
 impl SlowEnd {
@@ -31,6 +33,7 @@ impl SlowEnd {
             Self::Head => "slow_head",
             Self::Idle => "idle",
             Self::Answer => "slow_answer",
+            Self::MadeRoom => "made_room",
         }
     }
 

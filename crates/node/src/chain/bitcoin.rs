@@ -4,7 +4,7 @@
 //! out (`gettxout` with the mempool). Each coin's whole transaction is fetched from its block, so that signers compute
 //! its amount. Largest coins first.
 
-use super::{ChainCallError, Client};
+use super::{Call, ChainCallError};
 use engine::{Facts, FactsQuery};
 use model::limits::{FRAME_BYTES_MAX, ITEMS_PER_REQUEST_MAX, TRANSACTION_BYTES_MAX};
 use model::request::Coin;
@@ -38,7 +38,7 @@ struct Found {
 }
 
 /// Asks one node for coins that cover the query and the fee that they cost.
-pub fn facts(client: &Client, query: &FactsQuery) -> Result<Facts, ChainCallError> {
+pub fn facts(client: &dyn Call, query: &FactsQuery) -> Result<Facts, ChainCallError> {
     let receive = query.from.split('#').next().unwrap_or_default();
     let change = receive.replacen("/0/*", "/1/*", 1);
     let objects = json!([{ "desc": receive, "range": RANGE }, { "desc": change, "range": RANGE }]);
@@ -58,7 +58,7 @@ pub fn facts(client: &Client, query: &FactsQuery) -> Result<Facts, ChainCallErro
 }
 
 /// Core scans for one caller at a time and refuses the others, who take their turn here.
-fn scan(client: &Client, params: &Value) -> Result<Value, ChainCallError> {
+fn scan(client: &dyn Call, params: &Value) -> Result<Value, ChainCallError> {
     let busy = |answer: &Result<Value, ChainCallError>| {
         matches!(answer, Err(ChainCallError::Refused { code: SCAN_BUSY, message, .. })
             if message.contains("already in progress"))
@@ -68,14 +68,14 @@ fn scan(client: &Client, params: &Value) -> Result<Value, ChainCallError> {
         if !busy(&answer) {
             break;
         }
-        std::thread::sleep(SCAN_PAUSE);
+        client.pause(SCAN_PAUSE);
         answer = client.call("scantxoutset", params);
     }
     answer
 }
 
 fn select(
-    client: &Client,
+    client: &dyn Call,
     found: Vec<Found>,
     satoshi: u64,
     rate: u64,
@@ -119,7 +119,7 @@ fn select(
     Ok((coins, fee))
 }
 
-fn whole_transaction(client: &Client, coin: &Found) -> Result<Vec<u8>, ChainCallError> {
+fn whole_transaction(client: &dyn Call, coin: &Found) -> Result<Vec<u8>, ChainCallError> {
     let block = client.call("getblockhash", &json!([coin.height]))?;
     let text = client.call("getrawtransaction", &json!([coin.txid, false, block]))?;
     let bytes = text.as_str().and_then(|text| hex::decode(text).ok());
@@ -127,7 +127,7 @@ fn whole_transaction(client: &Client, coin: &Found) -> Result<Vec<u8>, ChainCall
 }
 
 /// Satoshi per virtual byte, rounded up, at least one.
-fn fee_rate(client: &Client) -> Result<u64, ChainCallError> {
+fn fee_rate(client: &dyn Call) -> Result<u64, ChainCallError> {
     let answer = match client.call("estimatesmartfee", &json!([FEE_TARGET])) {
         Ok(answer) => answer,
         Err(ChainCallError::Refused { .. }) => return Ok(FEE_RATE_DEFAULT),

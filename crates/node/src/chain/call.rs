@@ -33,7 +33,7 @@ pub enum ChainCallError {
         /// Its words.
         message: String,
         /// Its further data.
-        data: Option<Value>,
+        data: Option<Box<Value>>,
     },
     /// The account cannot pay; in the words that tools look for.
     #[error(
@@ -65,6 +65,14 @@ impl ChainCallError {
             Self::Overloaded => "overloaded",
         }
     }
+}
+
+/// A chain node as its readers see it: the real one, or a script of answers.
+pub trait Call {
+    /// Calls `method` and returns its result. Blocks.
+    fn call(&self, method: &str, params: &Value) -> Result<Value, ChainCallError>;
+    /// Waits before a call is made again.
+    fn pause(&self, time: Duration);
 }
 
 /// One chain node.
@@ -109,22 +117,6 @@ impl Client {
         })
     }
 
-    /// Calls `method` and returns its result. Blocks.
-    pub fn call(&self, method: &str, params: &Value) -> Result<Value, ChainCallError> {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let time = if method == "scantxoutset" { SCAN_TIME_MAX } else { CALL_TIME_MAX };
-        let answer = self.post(body.to_string().as_bytes(), time)?;
-        let unreachable = |reason: &str| ChainCallError::Unreachable(reason.to_owned());
-        let Value::Object(mut answer) = answer else {
-            return Err(unreachable("its answer is not a JSON object"));
-        };
-        match answer.remove("error") {
-            None | Some(Value::Null) => {}
-            Some(error) => return Err(refused(method, &error)),
-        }
-        answer.remove("result").ok_or_else(|| unreachable("its answer has no result"))
-    }
-
     fn post(&self, body: &[u8], time: Duration) -> Result<Value, ChainCallError> {
         let mut request = self
             .agent
@@ -148,6 +140,30 @@ impl Client {
         serde_json::from_slice(&bytes)
             .map_err(|_| ChainCallError::Unreachable(format!("HTTP status {status}, and no JSON")))
     }
+}
+
+impl Call for Client {
+    fn call(&self, method: &str, params: &Value) -> Result<Value, ChainCallError> {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let time = if method == "scantxoutset" { SCAN_TIME_MAX } else { CALL_TIME_MAX };
+        result_of(method, self.post(body.to_string().as_bytes(), time)?)
+    }
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// The result in a JSON-RPC answer, or the refusal in it.
+pub(super) fn result_of(method: &str, answer: Value) -> Result<Value, ChainCallError> {
+    let unreachable = |reason: &str| ChainCallError::Unreachable(reason.to_owned());
+    let Value::Object(mut answer) = answer else {
+        return Err(unreachable("its answer is not a JSON object"));
+    };
+    match answer.remove("error") {
+        None | Some(Value::Null) => {}
+        Some(error) => return Err(refused(method, &error)),
+    }
+    answer.remove("result").ok_or_else(|| unreachable("its answer has no result"))
 }
 
 /// An error in words without the URL, which may carry a password.

@@ -1,6 +1,6 @@
 //! EVM nodes: next nonce, gas and EIP-1559 fees, and whether the account can pay.
 
-use super::{ChainCallError, Client};
+use super::{Call, ChainCallError};
 use engine::{Facts, FactsQuery};
 use model::amount::Amount;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const PRIORITY_FEE_DEFAULT: u128 = 1_000_000_000;
 const BLOCK: &str = "latest";
 
 /// Asks one node for everything an EIP-1559 transaction needs.
-pub fn facts(client: &Client, query: &FactsQuery) -> Result<Facts, ChainCallError> {
+pub fn facts(client: &dyn Call, query: &FactsQuery) -> Result<Facts, ChainCallError> {
     let nonce = client.call("eth_getTransactionCount", &json!([query.from, "pending"]))?;
     let nonce = quantity64(&nonce).ok_or(ChainCallError::Shape("eth_getTransactionCount"))?;
     let gas = client.call("eth_estimateGas", &json!([transaction(query)]))?;
@@ -43,7 +43,7 @@ pub struct Cost {
 
 /// Refuses what the account cannot pay: chain nodes would refuse it too, but after it was signed, and from then on it
 /// holds its nonce. A nonce that is mined is let pass: this is the same call again, and its answer stands already.
-pub fn check_funds(client: &Client, from: &str, cost: &Cost) -> Result<(), ChainCallError> {
+pub fn check_funds(client: &dyn Call, from: &str, cost: &Cost) -> Result<(), ChainCallError> {
     let balance = client.call("eth_getBalance", &json!([from, BLOCK]))?;
     let have = amount(&balance).ok_or(ChainCallError::Shape("eth_getBalance"))?;
     let fee = Amount::from_u128(cost.max_fee_per_gas).checked_mul_u64(cost.gas_limit);
@@ -75,7 +75,7 @@ fn transaction(query: &FactsQuery) -> Value {
 }
 
 /// Twice the base fee covers six full blocks of rising fees.
-fn fees(client: &Client) -> Result<(u128, u128), ChainCallError> {
+fn fees(client: &dyn Call) -> Result<(u128, u128), ChainCallError> {
     let block = client.call("eth_getBlockByNumber", &json!([BLOCK, false]))?;
     let Some(base) = block.get("baseFeePerGas").and_then(quantity) else {
         let price = client.call("eth_gasPrice", &json!([]))?;
@@ -110,6 +110,7 @@ fn quantity64(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Client;
     use super::super::testing::ChainNode;
     use super::*;
     use model::intent::Network;

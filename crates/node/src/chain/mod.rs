@@ -8,12 +8,15 @@
 mod bitcoin;
 mod call;
 mod evm;
+mod fuzzing;
 mod pool;
 mod solana;
 
-pub use call::{ChainCallError, Client};
+pub use call::{Call, ChainCallError, Client};
 pub use evm::Cost;
+pub(crate) use fuzzing::fuzz_answers;
 pub use pool::{ChainPool, sent};
+pub use solana::NonceError;
 
 use crate::home::ChainRpc;
 use engine::{Facts, FactsQuery};

@@ -1,6 +1,6 @@
 //! A few threads that make the blocking calls, with a bounded queue in front.
 
-use super::{ChainCallError, Chains, Cost, evm, family};
+use super::{Call as _, ChainCallError, Chains, Cost, NonceError, evm, family, solana};
 use crate::metrics::Metrics;
 use crate::runner::{Handle, Input};
 use engine::{Event, FactsQuery};
@@ -119,6 +119,22 @@ impl ChainPool {
     /// Asks what goes stale from async code.
     pub async fn facts(&self, query: FactsQuery) -> Result<engine::Facts, ChainCallError> {
         self.on_thread(query.network, move |chains| chains.facts(&query)).await
+    }
+
+    /// The value of a durable nonce account that `payer` may advance.
+    pub async fn nonce(
+        &self,
+        network: Network,
+        account: [u8; 32],
+        payer: String,
+    ) -> Result<[u8; 32], NonceError> {
+        // A refused account is an answer too: the chain node did its part.
+        let work =
+            move |chains: &Chains| match solana::nonce(chains.client(network)?, account, &payer) {
+                Err(NonceError::Chain(error)) => Err(error),
+                answer => Ok(answer),
+            };
+        self.on_thread(network, work).await?
     }
 
     async fn on_thread<T: Send + 'static>(

@@ -182,6 +182,12 @@ impl Home {
         SqliteStore::open(&self.dir.join(STORE), self.sealed.node, data_key, options)
     }
 
+    /// Looks into the store without opening the data key: see [`crate::store::inspect`]. None: it was never opened.
+    pub fn inspect_store(&self, entry: impl FnMut(&[u8])) -> Option<Result<u64, StoreError>> {
+        let path = self.dir.join(STORE);
+        path.exists().then(|| crate::store::inspect(&path, self.sealed.node, entry))
+    }
+
     /// Signs the card anew when operator or endpoint were changed in `node.toml`.
     pub fn refresh_card(&mut self, unsealed: &Unsealed) -> Result<&NodeCard, HomeError> {
         let card = sign_card(&unsealed.node_key, &self.settings);

@@ -4,18 +4,19 @@
 //! probe file that is removed again. A *fail* is what stops a node from working or from being safe; a *warning* is
 //! what an operator should decide about.
 //!
-//! Absent on purpose: a comparison of clocks with the peers (links are needed for that; the running node does it), and
-//! any outgoing connection but to the node's own endpoint and to the metadata service of a cloud.
+//! Ports are tried both ways: the node's own endpoint from outside, and every peer that the journal trusts or the caller
+//! names. Absent on purpose: a comparison of clocks with the peers (their clocks are no reference; the kernel's word on
+//! the time service is used, and the check says so), and any other outgoing connection but to a cloud's metadata service.
 
 mod machine;
 mod network;
 mod storage;
 
-use crate::home::Settings;
-use crate::seal::SealKind;
+use crate::home::Home;
 use serde::Serialize;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a check ended.
@@ -59,8 +60,8 @@ impl Check {
 /// Where the checks look; tests look elsewhere.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
-    /// Metadata service of the clouds.
-    pub metadata: SocketAddr,
+    /// Metadata services of the clouds.
+    pub metadata: Vec<SocketAddr>,
     /// How long that service may take to answer.
     pub metadata_wait: Duration,
     /// Device files of a TPM.
@@ -73,7 +74,11 @@ impl Surroundings {
     /// The machine as it is.
     pub fn of_this_machine() -> Self {
         Self {
-            metadata: SocketAddr::from((Ipv4Addr::new(169, 254, 169, 254), 80)),
+            metadata: vec![
+                SocketAddr::from((Ipv4Addr::new(169, 254, 169, 254), 80)),
+                SocketAddr::from((Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 80)),
+                SocketAddr::from((Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 80)),
+            ],
             metadata_wait: Duration::from_millis(300),
             tpm_devices: vec!["/dev/tpmrm0".into(), "/dev/tpm0".into()],
             tcti: std::env::var("TPM2TOOLS_TCTI").ok(),
@@ -81,24 +86,28 @@ impl Surroundings {
     }
 }
 
-/// Runs every check; takes a second or two and blocks.
-pub fn run(
-    settings: &Settings,
-    dir: &Path,
-    seal: SealKind,
-    surroundings: &Surroundings,
-) -> Vec<Check> {
+/// Runs every check; takes a few seconds and blocks. `named` are endpoints to dial besides those of trusted peers.
+pub fn run(home: &Home, named: &[String], surroundings: &Surroundings) -> Vec<Check> {
+    let (settings, dir) = (home.settings(), home.dir());
+    let mut trusted = BTreeMap::new();
+    let journal = storage::journal(home, &mut trusted);
+    let cards = trusted.into_values().filter(|card| !card.endpoint.is_empty());
+    let mut endpoints: BTreeMap<String, String> =
+        named.iter().map(|endpoint| (endpoint.clone(), "--peer".to_owned())).collect();
+    endpoints.extend(cards.map(|card| (card.endpoint, card.operator)));
     vec![
         machine::wall_clock(),
         machine::clock_steps(),
         machine::clock_sync(),
         machine::core_dumps(),
         machine::locked_memory(),
-        machine::tpm(seal, surroundings),
+        machine::tpm(home.seal_kind(), surroundings),
         storage::writable(dir),
+        journal,
         storage::free_space(dir),
         storage::fsync(dir),
         network::ports(settings),
+        network::peers(&endpoints),
         network::metadata(surroundings),
     ]
 }

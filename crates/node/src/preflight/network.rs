@@ -4,6 +4,7 @@ use super::{Check, Surroundings};
 use crate::entropy::OsEntropy;
 use crate::home::Settings;
 use model::entropy::Entropy;
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -85,16 +86,51 @@ fn connect(endpoint: &str) -> io::Result<TcpStream> {
     Err(last)
 }
 
+/// The way out: dials every peer. That the one who answers is the peer, only a link shows.
+pub(super) fn peers(endpoints: &BTreeMap<String, String>) -> Check {
+    if endpoints.is_empty() {
+        let detail = "no peer with an endpoint is trusted yet; --peer HOST:PORT tries one";
+        return Check::ok("peers", detail);
+    }
+    let silent: Vec<String> = std::thread::scope(|scope| {
+        let dial = |(endpoint, operator): (&String, &String)| {
+            let (endpoint, operator) = (endpoint.clone(), operator.clone());
+            scope.spawn(move || match connect(&endpoint) {
+                Ok(_) => None,
+                Err(error) => Some(format!("{endpoint} ({operator}): {error}")),
+            })
+        };
+        let calls: Vec<_> = endpoints.iter().map(dial).collect();
+        calls.into_iter().filter_map(|call| call.join().ok().flatten()).collect()
+    });
+    let reached = endpoints.len().saturating_sub(silent.len());
+    let detail = format!("{reached} of {} answer", endpoints.len());
+    match silent.is_empty() {
+        true => Check::ok("peers", detail),
+        false => Check::warn(
+            "peers",
+            format!("{detail}; not {}", silent.join(", ")),
+            "open the way out to these, or ask their operators whether they are up",
+        ),
+    }
+}
+
 /// A machine whose processes reach the metadata service hands the cloud's credentials to whoever gets into one.
 pub(super) fn metadata(surroundings: &Surroundings) -> Check {
-    let address: SocketAddr = surroundings.metadata;
-    match TcpStream::connect_timeout(&address, surroundings.metadata_wait) {
-        Ok(_) => Check::warn(
-            "metadata_service",
-            format!("{address} answers: this process can ask the cloud for credentials"),
-            "block it for the node's user: nft add rule inet filter output meta skuid USER \
-             ip daddr 169.254.169.254 drop",
-        ),
-        Err(error) => Check::ok("metadata_service", format!("{address} out of reach: {error}")),
+    let wait = surroundings.metadata_wait;
+    let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, wait).is_ok();
+    let list = |found: Vec<&SocketAddr>| {
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let open: Vec<&SocketAddr> = surroundings.metadata.iter().filter(answers).collect();
+    if open.is_empty() {
+        let all = list(surroundings.metadata.iter().collect());
+        return Check::ok("metadata_service", format!("out of reach: {all}"));
     }
+    Check::warn(
+        "metadata_service",
+        format!("{} answers: this process can ask the cloud for credentials", list(open)),
+        "block it for the node's user: nft add rule inet filter output meta skuid USER \
+         ip daddr 169.254.169.254 drop; the same with ip6 daddr for its IPv6 address",
+    )
 }

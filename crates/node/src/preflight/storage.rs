@@ -2,9 +2,15 @@
 
 use super::Check;
 use crate::entropy::OsEntropy;
-use crate::store::raw_fsync_probe;
+use crate::home::Home;
+use crate::store::{StoreError, raw_fsync_probe};
 use crate::sys;
+use engine::{Entry, Record};
+use model::card::NodeCard;
 use model::entropy::Entropy;
+use model::ids::NodeId;
+use model::wire::Wire as _;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -30,6 +36,31 @@ pub(super) fn writable(dir: &Path) -> Check {
             let fix = "make the directory with `outlast node init`, on a disk with room";
             Check::fail("store", format!("{}: {error}", dir.display()), fix)
         }
+    }
+}
+
+/// Reads the store whole, without its key, and collects the peers that its journal trusts.
+pub(super) fn journal(home: &Home, peers: &mut BTreeMap<NodeId, NodeCard>) -> Check {
+    let looked = home.inspect_store(|entry| {
+        if let Ok(Record { entry: Entry::PeerTrusted(card), .. }) = Record::from_bytes(entry)
+            && let Ok(card) = NodeCard::from_bytes(&card)
+        {
+            peers.insert(card.node, card);
+        }
+    });
+    match looked {
+        None => Check::ok("journal", "none yet; the node makes its store when it first opens"),
+        Some(Ok(entries)) => {
+            Check::ok("journal", format!("the store is whole; {entries} entries read"))
+        }
+        Some(Err(StoreError::Locked)) => {
+            Check::warn("journal", "another process holds the store", "stop the node first")
+        }
+        Some(Err(error)) => Check::fail(
+            "journal",
+            error.to_string(),
+            "do not start this node; see docs/operating/incident.md. Never put an older copy back",
+        ),
     }
 }
 

@@ -111,7 +111,9 @@ impl From<ChainCallError> for RpcError {
     fn from(error: ChainCallError) -> Self {
         match error {
             // RPC-5: as the chain node said it: tools read revert data from it.
-            ChainCallError::Refused { code, message, data, .. } => Self { code, message, data },
+            ChainCallError::Refused { code, message, data, .. } => {
+                Self { code, message, data: data.map(|data| *data) }
+            }
             error @ ChainCallError::Funds { .. } => {
                 Self::new(-32000, error.code(), error.to_string())
             }
@@ -161,7 +163,7 @@ mod tests {
             method: "eth_sendRawTransaction".into(),
             code: -32000,
             message: "transaction underpriced".into(),
-            data,
+            data: data.map(Box::new),
         };
         let error = RpcError::from(refused(None)).of_signed(id);
         assert_eq!(error.code, -32000);
@@ -180,7 +182,7 @@ mod tests {
             method: "eth_call".into(),
             code: 3,
             message: "execution reverted".into(),
-            data: data.clone(),
+            data: data.clone().map(Box::new),
         };
         let expected = RpcError { code: 3, message: "execution reverted".into(), data };
         assert_eq!(RpcError::from(refused), expected);

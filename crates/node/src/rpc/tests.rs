@@ -245,7 +245,7 @@ fn a_transaction_that_the_chain_knows_already_counts_as_sent() {
     });
     let (fixture, _) = scripted(Some(&refusing), |_| view("signed", u64::MAX));
     let sent = call(&fixture, "eth_sendTransaction", json!([whole()]));
-    assert_eq!(sent, Err((-32000, String::new())));
+    assert_eq!(sent, Err((-32000, "not_broadcast".into())));
 }
 
 /// Harm: a transaction that no chain takes would hold its nonce, and every later one would wait for it.

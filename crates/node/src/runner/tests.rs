@@ -144,7 +144,7 @@ fn journal(fixture: &Fixture) -> u64 {
 
 /// Goal: a full disk is a named refusal, nothing of it stays, and the node goes on by itself when there is room.
 #[test]
-fn a_full_disk_refuses_by_name_and_the_engine_starts_again() {
+fn invariant_l1_nothing_is_answered_on_a_full_disk_and_the_engine_starts_again() {
     let fixture = start();
     assert!(matches!(new_client(&fixture, 1), Ok(Reply::Client(_))));
     let before = journal(&fixture);

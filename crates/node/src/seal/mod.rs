@@ -21,6 +21,11 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::str::FromStr;
 
+/// Asks a TPM for something that only it can answer; `tcti` chooses it, none is the tools' default.
+pub(crate) fn ask_tpm(tcti: Option<&str>) -> Result<(), SealError> {
+    tpm2::ask(tcti)
+}
+
 /// Which seal keeps the data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealKind {
@@ -172,5 +177,7 @@ fn key_from(bytes: &Secret<Vec<u8>>) -> Result<Secret<[u8; 32]>, SealError> {
         .map_err(|_| SealError::Malformed("the seal does not hold a 32-byte key".into()))
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -104,6 +104,20 @@ fn tpm_fed(
     }
 }
 
+/// Has the TPM draw eight random bytes: the least question that it must answer itself.
+pub(super) fn ask(tcti: Option<&str>) -> Result<(), SealError> {
+    let step = "tpm2_getrandom";
+    let way = tcti.map(|tcti| ["-T", tcti]);
+    let args: Vec<&str> = way.iter().flatten().copied().chain(["--hex", "8"]).collect();
+    let ended = command::run(step, PACKAGE, &args, &Secret::new(Vec::new()))?;
+    let refused = |detail| Err(SealError::TpmRefused { step, detail });
+    match ended.failure {
+        Some(detail) => refused(detail),
+        None if ended.stdout.expose().trim_ascii().len() == 16 => Ok(()),
+        None => refused("no sixteen digits came".to_owned()),
+    }
+}
+
 /// A directory of our own that goes away with us.
 struct Scratch(PathBuf);
 

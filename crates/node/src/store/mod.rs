@@ -8,10 +8,12 @@
 //! on freshness is the peers. Nonces never come here.
 
 mod fsync_probe;
+mod inspect;
 mod reserve;
 mod sqlite;
 
 pub use fsync_probe::raw_fsync_probe;
+pub use inspect::inspect;
 pub use sqlite::{SqliteStore, StoreOptions};
 
 use model::secret::Secret;

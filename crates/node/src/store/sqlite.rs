@@ -14,9 +14,9 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-const SCHEMA: i64 = 1;
+pub(super) const SCHEMA: i64 = 1;
 /// "OLst": tells `file` and us that this database is ours.
-const APPLICATION_ID: i64 = 0x4f4c_7374;
+pub(super) const APPLICATION_ID: i64 = 0x4f4c_7374;
 const CHECK_NAME: &[u8] = b"outlast/store/key-check";
 /// Entries read at once while the journal is loaded.
 const LOAD_CHUNK: usize = 1024;
@@ -295,7 +295,7 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)
 }
 
-fn pragma_number(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+pub(super) fn pragma_number(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(classify)
 }
 
@@ -347,7 +347,7 @@ fn check_identity(
 }
 
 /// Counts the journal and refuses one whose numbers are not `0..count`.
-fn count_journal(connection: &Connection) -> Result<u64, StoreError> {
+pub(super) fn count_journal(connection: &Connection) -> Result<u64, StoreError> {
     let sql = "SELECT count(*), coalesce(max(sequence), -1) FROM journal";
     let (count, last): (i64, i64) =
         connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(classify)?;
@@ -359,7 +359,7 @@ fn count_journal(connection: &Connection) -> Result<u64, StoreError> {
     Ok(count)
 }
 
-fn meta(connection: &Connection, name: &str) -> Result<Vec<u8>, StoreError> {
+pub(super) fn meta(connection: &Connection, name: &str) -> Result<Vec<u8>, StoreError> {
     connection
         .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
         .optional()
@@ -439,7 +439,7 @@ fn write_records(
     Ok(())
 }
 
-fn classify(error: rusqlite::Error) -> StoreError {
+pub(super) fn classify(error: rusqlite::Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,

@@ -206,9 +206,14 @@ mod tests {
     use crate::sign::{context, ecdsa_key, verify};
     use crate::testing::{SeededEntropy, seats};
     use model::access::AccessTree;
+    use model::commitment::Commitments;
+    use model::hd::ChainCode;
     use model::ids::{PairEpoch, SessionId};
     use model::keys::KeyKind;
+    use model::secret::Secret;
     use model::signing::{KeyTweak, SignItem};
+    use model::wire::Wire;
+    use serde_json::Value;
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn two_protocols_sign_every_vector_under_one_key_and_both_signatures_verify() {
+    fn two_protocols_sign_under_one_key_and_both_signatures_verify() {
         let half = |list: [u16; 3]| AccessTree::Threshold {
             threshold: 2,
             children: list.map(|seat| AccessTree::Leaf(Seat(seat))).to_vec(),
@@ -322,18 +327,104 @@ mod tests {
             let members: Vec<_> =
                 shares.iter().filter(|share| quorum.contains(&share.seat)).collect();
             for digest in digests {
-                let item = SignItem {
-                    key: KeyKind::Ecdsa,
-                    path: path.parse().unwrap(),
-                    tweak: KeyTweak::None,
-                    message: digest.to_vec(),
-                };
-                let one = by_dkls(&public, &members, &quorum, &item, &pairs);
-                let two = by_cait_sith(&public, &members, &quorum, &item);
-                assert_eq!(verify(&public, &item, &one), Ok(()), "dkls23, {path}, {list:?}");
-                assert_eq!(verify(&public, &item, &two), Ok(()), "cait-sith, {path}, {list:?}");
-                assert_ne!(one, two, "two runs share a nonce");
+                both_sign(&public, &members, &quorum, path, digest, &pairs);
             }
+        }
+    }
+
+    /// Both protocols sign `digest` at `path`, and libsecp256k1 accepts both.
+    fn both_sign(
+        public: &Arc<VaultPublic>,
+        members: &[&VaultShare],
+        quorum: &BTreeSet<Seat>,
+        path: &str,
+        digest: [u8; 32],
+        pairs: &Pairs,
+    ) {
+        let item = SignItem {
+            key: KeyKind::Ecdsa,
+            path: path.parse().unwrap(),
+            tweak: KeyTweak::None,
+            message: digest.to_vec(),
+        };
+        let one = by_dkls(public, members, quorum, &item, pairs);
+        let two = by_cait_sith(public, members, quorum, &item);
+        assert_eq!(verify(public, &item, &one), Ok(()), "dkls23, {path}, {quorum:?}");
+        assert_eq!(verify(public, &item, &two), Ok(()), "cait-sith, {path}, {quorum:?}");
+        assert_ne!(one, two, "two runs share a nonce");
+    }
+
+    fn file(path: &str) -> Vec<Value> {
+        let root = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../vectors");
+        serde_json::from_str(&std::fs::read_to_string(root.join(path)).unwrap()).unwrap()
+    }
+
+    fn bytes(value: &Value) -> Vec<u8> {
+        hex::decode(value.as_str().unwrap()).unwrap()
+    }
+
+    fn bytes32(value: &Value) -> [u8; 32] {
+        bytes(value).try_into().unwrap()
+    }
+
+    /// A vault whose ECDSA key is shared as a sharing vector says.
+    fn vault_of(vector: &Value) -> (VaultPublic, Vec<VaultShare>) {
+        let tree = AccessTree::from_bytes(&bytes(&vector["tree"])).unwrap();
+        let (mut public, mut shares) = deal_vault(tree, &mut SeededEntropy::new(9));
+        let commitments = bytes(&vector["commitments"]);
+        public.ecdsa = Commitments::from_bytes(&public.tree, &commitments).unwrap();
+        public.keys.ecdsa.point = public.ecdsa.root();
+        for share in &mut shares {
+            share.ecdsa = Secret::new(bytes32(&vector["shares"][share.seat.0.to_string()]));
+            assert_eq!(public.check_share(share), Ok(()));
+        }
+        (public, shares)
+    }
+
+    /// Everything of the vector files that ECDSA can sign: each sharing under its own quorum, each derivation at its own path
+    /// and chain code, each Ethereum sighash.
+    #[test]
+    fn two_protocols_sign_the_vector_files() {
+        let mut pairs = Pairs::new();
+        let sharings = file("sharing/1/secp256k1.json");
+        assert_eq!(sharings.len(), 4);
+        for vector in &sharings {
+            let (public, shares) = vault_of(vector);
+            let public = Arc::new(public);
+            let list = vector["quorum"].as_array().unwrap().iter();
+            let quorum: BTreeSet<Seat> =
+                list.map(|seat| Seat(seat.as_u64().unwrap().try_into().unwrap())).collect();
+            add_pairs(&mut pairs, &public, &quorum);
+            let members: Vec<_> = shares.iter().filter(|s| quorum.contains(&s.seat)).collect();
+            let digest = model::hash::sha256(&bytes(&vector["commitments"]));
+            both_sign(&public, &members, &quorum, "m", digest, &pairs);
+            both_sign(&public, &members, &quorum, "m/44/60/0/0/0", digest, &pairs);
+        }
+        // One vault of 2-of-3 for what is about messages and paths.
+        let (mut public, shares) = vault_of(&sharings[1]);
+        let quorum = seats(&[1, 3]);
+        let members: Vec<_> = shares.iter().filter(|s| quorum.contains(&s.seat)).collect();
+        let derivations = file("derivation/1/secp256k1.json");
+        assert!(derivations.len() >= 2);
+        for vector in &derivations {
+            public.keys.ecdsa.chain_code = ChainCode(bytes32(&vector["chain_code"]));
+            let path = vector["path"].as_str().unwrap();
+            let public = Arc::new(public.clone());
+            both_sign(&public, &members, &quorum, path, bytes32(&vector["tweak"]), &pairs);
+        }
+        let public = Arc::new(public);
+        let decoded = file("chains-evm/1/decode.json");
+        let typed = file("chains-evm/1/typed-data.json");
+        let sighashes: BTreeSet<[u8; 32]> = decoded
+            .iter()
+            .map(|vector| &vector["result"]["sighash"])
+            .chain(typed.iter().map(|vector| &vector["sighash"]))
+            .filter(|sighash| sighash.is_string())
+            .map(bytes32)
+            .collect();
+        assert!(sighashes.len() > typed.len(), "{} sighashes", sighashes.len());
+        for sighash in sighashes {
+            both_sign(&public, &members, &quorum, "m/44/60/0/0/0", sighash, &pairs);
         }
     }
 }

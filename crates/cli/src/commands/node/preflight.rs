@@ -8,13 +8,16 @@ use std::path::PathBuf;
 
 /// Test this machine before it is trusted with a node
 ///
-/// Clock, ports, disk, memory, TPM, and whether a cloud's metadata service can be reached. Stop the node first: its ports
-/// are tested too. Exit code 1 if anything would keep the node from working safely.
+/// Clock, ports both ways (trusted peers are dialled), disk, store, memory, TPM, and whether a cloud's metadata service can
+/// be reached. Stop the node first: its ports are tested too. Exit code 1 if anything would keep the node from working safely.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The node's directory, if --node does not name it
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Dial this peer too, as it will be dialled once it is trusted; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    peer: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
@@ -26,7 +29,7 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     })?;
     let home = Home::open(dir).map_err(|e| super::home_error(&e))?;
     let surroundings = Surroundings::of_this_machine();
-    let checks = preflight::run(home.settings(), home.dir(), home.seal_kind(), &surroundings);
+    let checks = preflight::run(&home, &args.peer, &surroundings);
     let lines: Vec<String> = checks.iter().map(line).collect();
     ctx.say(&checks, &lines.join("\n"))?;
     match preflight::worst(&checks) {

@@ -35,6 +35,9 @@ pub(super) struct Options {
     /// File with the JSON of nonce and fee (evm), coins (bitcoin) or blockhash (solana), when no chain node is configured
     #[arg(long, value_name = "FILE")]
     fill: Option<PathBuf>,
+    /// Solana: sign under this durable nonce account of the paying address; nothing then goes stale while people approve
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "fill")]
+    nonce_account: Option<String>,
     /// Send the signed transaction to the chain
     #[arg(long)]
     broadcast: bool,
@@ -53,6 +56,9 @@ impl Options {
     }
 
     fn read_fill(&self) -> Result<Option<FillView>, CommandError> {
+        if let Some(account) = &self.nonce_account {
+            return self.durable(account).map(Some);
+        }
         let Some(path) = &self.fill else { return Ok(None) };
         let text = std::fs::read_to_string(path).map_err(io("read", path))?;
         serde_json::from_str(&text).map(Some).map_err(|e| {
@@ -61,6 +67,19 @@ impl Options {
                  \"max_priority_fee_per_gas\":1000000000}",
             )
         })
+    }
+
+    /// The node fetches the nonce's value and checks who may advance it.
+    fn durable(&self, account: &str) -> Result<FillView, CommandError> {
+        match self.network {
+            Network::Solana(_) => Ok(FillView::Solana {
+                blockhash: String::new(),
+                nonce_account: Some(account.to_owned()),
+            }),
+            network => Err(CommandError::usage(format!(
+                "--nonce-account is for Solana, not for {network}"
+            ))),
+        }
     }
 
     /// Sends the request and shows what became of it.

@@ -81,7 +81,7 @@ const SOON: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn short(connections: u32) -> Bounds {
-    Bounds { connections, head: SOON, handshake: SOON, answer: SOON }
+    Bounds { connections, head: SOON, handshake: SOON, answer: SOON, idle: SOON }
 }
 
 /// A server that runs until the returned sender is dropped.
@@ -205,15 +205,18 @@ fn a_caller_that_does_not_take_its_answers_is_cut_by_name() {
     });
 }
 
-/// Goal: silent callers take the places that there are and no more, and give them back.
+/// Goal: callers that are at work keep their places, one more is closed at the door, and places come back.
 #[test]
 fn connections_over_the_bound_are_closed_at_the_door_and_places_come_back() {
     block_on(async {
         let fixture = node(&ChainRpc::default(), |_, _| Ok(Reply::Done));
-        let (address, _stop) = serving(&fixture, short(4), None).await;
+        let bounds = Bounds { idle: PATIENCE, ..short(4) };
+        let (address, _stop) = serving(&fixture, bounds, None).await;
         let mut held = Vec::new();
         for _ in 0..4 {
-            held.push(TcpStream::connect(address).await.unwrap());
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            assert!(get(&mut stream, "/healthz").await.starts_with("HTTP/1.1 200"));
+            held.push(stream);
         }
         for number in 1..=3 {
             let mut shed = TcpStream::connect(address).await.unwrap();
@@ -221,9 +224,40 @@ fn connections_over_the_bound_are_closed_at_the_door_and_places_come_back() {
             let line = format!("outlast_http_connections_shed_total {number}");
             counted(&fixture, &line).await;
         }
-        // The silent ones are put out by their time; then an honest caller is served.
+        // These are put out by their time; then an honest caller is served.
         counted(&fixture, "outlast_http_connections_slow_total{code=\"idle\"} 4").await;
         let mut honest = TcpStream::connect(address).await.unwrap();
         assert!(get(&mut honest, "/healthz").await.starts_with("HTTP/1.1 200"));
+    });
+}
+
+/// Goal: strangers who hold every place in silence do not keep the operator out. Method: more of them than there are
+/// places, with 30 s for their heads; some begin a head, some were answered once.
+#[test]
+fn silent_callers_on_every_place_make_room_for_one_that_asks() {
+    block_on(async {
+        let fixture = node(&ChainRpc::default(), |_, _| Ok(Reply::Done));
+        let bounds = Bounds { connections: 8, idle: SOON / 4, ..Bounds::default() };
+        let (address, _stop) = serving(&fixture, bounds, None).await;
+        let mut held = Vec::new();
+        for number in 0..20 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            match number % 3 {
+                0 => stream.write_all(b"GET /healthz HTTP/1.1\r\nx: ").await.unwrap(),
+                1 => assert!(get(&mut stream, "/healthz").await.starts_with("HTTP/1.1 200")),
+                _ => {}
+            }
+            held.push(stream);
+        }
+        tokio::time::sleep(SOON / 2).await;
+        let since = Instant::now();
+        for _ in 0..20 {
+            let mut operator = TcpStream::connect(address).await.unwrap();
+            assert!(get(&mut operator, "/healthz").await.starts_with("HTTP/1.1 200"));
+        }
+        assert!(since.elapsed() < PATIENCE / 2, "{:?}", since.elapsed());
+        assert_eq!(held[0].read(&mut [0u8; 16]).await.unwrap_or(0), 0, "the oldest made room");
+        let page = fixture.state.metrics.render(None, 0);
+        assert!(page.contains("outlast_http_connections_slow_total{code=\"made_room\"}"), "{page}");
     });
 }

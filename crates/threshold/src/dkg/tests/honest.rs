@@ -78,6 +78,58 @@ fn invariant_k1_no_chain_code_stands_in_the_transcript() {
     }
 }
 
+/// Public are the commitments alone: no share, no part of a quorum's sum and no key stands in what everybody may read.
+#[test]
+fn invariant_k1_no_share_and_no_key_stands_in_the_transcript() {
+    for tree in [committee(2, 1..=3), halves()] {
+        let mut world = World::new(tree.clone());
+        world.finish();
+        let quorum = tree.minimal_quorum(&world.plan.members.keys().copied().collect()).unwrap();
+        let (mut secrets, mut root) = (Vec::new(), Secp256k1::zero());
+        for (seat, Outcome { share, .. }) in &world.done {
+            secrets.extend([&share.ecdsa, &share.bip340, &share.ed25519].map(|s| *s.expose()));
+            let parts = [&share.ecdsa, &share.bip340]
+                .map(|s| additive_share::<Secp256k1>(&tree, &quorum, *seat, s));
+            if let [Some(ecdsa), Some(bip340)] = parts {
+                root += Secp256k1::scalar_from_bytes(ecdsa.expose()).unwrap();
+                secrets.extend([*ecdsa.expose(), *bip340.expose()]);
+            }
+        }
+        let public = &world.done[&Seat(1)];
+        assert_eq!(Secp256k1::mul_base(&root), public.public.keys.ecdsa.point);
+        secrets.push(Secp256k1::scalar_to_bytes(&root));
+        let mut everybody = vec![public.transcript.clone(), public.public.to_bytes()];
+        everybody.extend(public.confirmations.values().cloned());
+        for secret in &secrets {
+            let mirrored: Vec<u8> = secret.iter().rev().copied().collect();
+            for bytes in &everybody {
+                let mut windows = bytes.windows(32);
+                assert!(!windows.any(|window| window == secret || window == mirrored));
+            }
+        }
+    }
+}
+
+/// A key that one seat can use alone is a whole key: no ceremony makes one, however the tree is written.
+#[test]
+fn invariant_k5_no_ceremony_makes_a_key_that_one_seat_could_use_alone() {
+    let leaf = |seat| AccessTree::Leaf(Seat(seat));
+    let one_of_three = committee(1, 1..=3);
+    let alone_in_an_or = AccessTree::Any(vec![committee(2, 2..=3), leaf(1)]);
+    let alone_behind_gates = AccessTree::Any(vec![
+        committee(2, 2..=4),
+        AccessTree::All(vec![AccessTree::Any(vec![leaf(1), committee(2, 5..=6)])]),
+    ]);
+    for (tree, seat) in
+        [(leaf(1), 1), (one_of_three, 1), (alone_in_an_or, 1), (alone_behind_gates, 1)]
+    {
+        let (plan, keys) = ceremony(tree, 1);
+        let found = start(Arc::new(plan), Seat(1), &keys[&Seat(1)], &mut SeededEntropy::new(1));
+        let wanted = DkgError::Refused(Refusal::Plan(PlanError::Alone(seat)));
+        assert_eq!(found.map(|_| ()), Err(wanted));
+    }
+}
+
 fn contribution(running: &Running) -> [u8; 32] {
     let State::Committed(state) = &running.state else { panic!("round 1 is over") };
     *state.dealt.private.contribution.expose()
