@@ -181,6 +181,6 @@ fn refused(method: &str, error: &Value) -> ChainCallError {
         method: method.to_owned(),
         code: error.get("code").and_then(Value::as_i64).unwrap_or(-32000),
         message: message.chars().take(500).collect(),
-        data: error.get("data").cloned(),
+        data: error.get("data").cloned().map(Box::new),
     }
 }
