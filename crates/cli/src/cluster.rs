@@ -1,13 +1,15 @@
 //! A cluster of real node processes on this computer, for the demo and the benches.
 //!
-//! Every node is this program again (`outlast node run`), with a directory, a key and ports of its own. They meet by
-//! the very steps that operators take: init, card, words, trust, ceremony. Absent on purpose: any shortcut into a node.
+//! Every node is this program again, with a directory, a key and ports of its own. They meet by the commands that
+//! operators type: `node init` prints card and words, and every other node is given both by `node trust`, which compares
+//! them. Unsealing and the ceremony go over each node's HTTP API, as `node unseal` and `ceremony start` and `join` do.
+//! Absent on purpose: any shortcut into a node.
 
 use crate::client::Client;
 use crate::error::{CommandError, io};
 use crate::settings;
 use crate::signals;
-use model::api::{CeremonyView, NewCeremony, NodeView, TrustPeer};
+use model::api::{CeremonyView, NewCeremony, NodeView};
 use model::card::NodeCard;
 use model::ids::VaultId;
 use model::keys::Purpose;
@@ -48,8 +50,12 @@ pub(crate) struct Member {
     pub(crate) endpoint: String,
     /// Where its API listens.
     pub(crate) api: String,
-    /// Its card.
+    /// Its card, as its `init` printed it.
     pub(crate) card: NodeCard,
+    /// The six words, as its `init` printed them.
+    pub(crate) words: String,
+    /// The file with its card that the other operators are sent.
+    card_file: PathBuf,
     /// Speaks to its API as the operator.
     pub(crate) client: Client,
     /// Its process.
@@ -82,14 +88,27 @@ impl Cluster {
             let dir = plan.dir.join(&name);
             let (endpoint, api) = (address_of(&peers)?, address_of(&apis)?);
             let wanted = Init { dir: &dir, operator, endpoint: &endpoint, api: &api };
-            let card = wanted.run(plan, &passphrase_file)?;
+            let (card, words) = wanted.run(plan, &passphrase_file)?;
+            let card_file = plan.dir.join(format!("{name}.card"));
+            std::fs::write(&card_file, card.to_text()).map_err(io("write", &card_file))?;
             // Nobody else could take the ports while the node was made.
             drop((peers, apis));
             let pid = run(&dir)?;
             let token = settings::read_token(&dir.join("operator.token"))?;
             let client = Client::new(&format!("http://{api}"), Some(token))?;
             let operator = operator.clone();
-            cluster.members.push(Member { name, operator, dir, endpoint, api, card, client, pid });
+            cluster.members.push(Member {
+                name,
+                operator,
+                dir,
+                endpoint,
+                api,
+                card,
+                words,
+                card_file,
+                client,
+                pid,
+            });
         }
         Ok(cluster)
     }
@@ -116,13 +135,15 @@ impl Cluster {
         })
     }
 
-    /// Every node imports every other's card with its words.
+    /// Every operator types `node trust` with the card files of the others and the words that their `init` printed.
     pub(crate) fn meet(&self) -> Result<(), CommandError> {
         for me in &self.members {
+            let mut command = Command::new(own_program()?);
+            command.args(["node", "trust", "--output", "json", "--node"]).arg(&me.dir);
             for peer in self.members.iter().filter(|peer| peer.card.node != me.card.node) {
-                let (card, words) = (peer.card.to_text(), peer.card.words());
-                me.client.trust(&TrustPeer { card, words })?;
+                command.arg(&peer.card_file).args(["--words", &peer.words]);
             }
+            typed(&mut command, &format!("node trust at {}", me.operator), "trust_failed")?;
         }
         Ok(())
     }
@@ -264,7 +285,8 @@ struct Init<'a> {
 }
 
 impl Init<'_> {
-    fn run(&self, plan: &Plan, passphrase_file: &Path) -> Result<NodeCard, CommandError> {
+    /// The card and the six words that it printed.
+    fn run(&self, plan: &Plan, passphrase_file: &Path) -> Result<(NodeCard, String), CommandError> {
         let mut command = Command::new(own_program()?);
         command.args(["node", "init", "--output", "json", "--seal", "passphrase"]);
         command.arg("--dir").arg(self.dir).args(["--operator", self.operator]);
@@ -275,21 +297,37 @@ impl Init<'_> {
         if plan.auto_join {
             command.arg("--auto-join-test-vaults");
         }
-        let output = without_settings(&mut command)
-            .env(crate::passphrase::FILE_VARIABLE, passphrase_file)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| CommandError::unavailable("spawn", format!("cannot start myself: {e}")))?;
-        if !output.status.success() {
-            let told = String::from_utf8_lossy(&output.stderr);
-            let message = format!("node init for {} failed: {}", self.operator, told.trim());
-            return Err(CommandError::unavailable("init_failed", message));
-        }
-        let answer: serde_json::Value = serde_json::from_slice(&output.stdout)
-            .map_err(|e| CommandError::bug(format!("node init printed no JSON: {e}")))?;
-        let card = answer.get("card").and_then(serde_json::Value::as_str).unwrap_or_default();
-        NodeCard::from_text(card).map_err(|e| CommandError::bug(format!("node init's card: {e}")))
+        without_settings(&mut command).env(crate::passphrase::FILE_VARIABLE, passphrase_file);
+        let what = format!("node init for {}", self.operator);
+        let answer = run_to_end(&mut command, &what, "init_failed")?;
+        let text = |name| answer.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let card = NodeCard::from_text(text("card"))
+            .map_err(|e| CommandError::bug(format!("node init's card: {e}")))?;
+        Ok((card, text("words").to_owned()))
     }
+}
+
+/// A command as an operator types it, without the caller's own settings.
+fn typed(command: &mut Command, what: &str, code: &str) -> Result<(), CommandError> {
+    run_to_end(without_settings(command), what, code).map(drop)
+}
+
+/// The JSON that a command printed; one that failed is an error with its words.
+fn run_to_end(
+    command: &mut Command,
+    what: &str,
+    code: &str,
+) -> Result<serde_json::Value, CommandError> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| CommandError::unavailable("spawn", format!("cannot start myself: {e}")))?;
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        return Err(CommandError::unavailable(code, format!("{what} failed: {}", told.trim())));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|e| CommandError::bug(format!("{what} printed no JSON: {e}")))
 }
 
 /// `outlast node run`, its words going to `node.log`.

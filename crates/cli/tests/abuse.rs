@@ -18,7 +18,7 @@ use model::secret::Secret;
 use node::peers::{LinkEnd, PeerConfig, PeerEvent, PeerManager, Timing};
 use nodes::{Answer, Cluster, Node, message, metric, transfer, wait_for};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const GROWTH_KIB_MAX: u64 = 64 * 1024;
+/// A bound against hanging: the handshake's own time is shorter.
+const PUT_OUT: Duration = Duration::from_secs(15);
 /// What a flood may leave in memory; 20 MiB when measured.
 const FLOOD_GROWTH_KIB_MAX: u64 = 64 * 1024;
 
@@ -50,7 +52,7 @@ fn invariant_e1_every_bad_call_has_its_name_and_changes_nothing() {
     let token = Some(node.token.as_str());
     check("no key", &call(None, &submit, body.as_bytes()).unwrap(), 401, "unauthorized");
     let wrong = call(Some("nobody's"), &submit, body.as_bytes()).unwrap();
-    assert!([401, 403].contains(&wrong.0) && wrong.1["code"].is_string(), "{wrong:?}");
+    check("a wrong key", &wrong, 401, "unknown_credential");
     check("not JSON", &call(token, &submit, b"{]").unwrap(), 400, "malformed_json");
     let half = &body.as_bytes()[..body.len() / 2];
     check("half a body", &call(token, &submit, half).unwrap(), 400, "malformed_json");
@@ -89,7 +91,7 @@ fn slow_silent_and_garbled_connections_cost_bounded_memory_and_no_signature() {
     let cluster = Cluster::start(|_| {});
     let node = &cluster.nodes[0];
     cluster.signs();
-    let (before, memory) = (cluster.nodes.len(), node.resident_kib());
+    let memory = node.resident_kib();
     let mut held = Vec::new();
     for number in 0..200 {
         // Half a request head, and half a handshake: neither is ever finished.
@@ -104,12 +106,15 @@ fn slow_silent_and_garbled_connections_cost_bounded_memory_and_no_signature() {
     let grown = node.resident_kib().saturating_sub(memory);
     assert!(grown < GROWTH_KIB_MAX, "{grown} KiB more");
     // Strangers who send nothing are put out within the handshake's time.
-    let (_, silent) = held.first_mut().unwrap();
-    silent.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-    let _alert = silent.read_to_end(&mut Vec::new());
-    drop(held);
+    for (_, silent) in held.iter_mut().step_by(2).take(10) {
+        silent.set_read_timeout(Some(PUT_OUT)).unwrap();
+        let end = silent.read_to_end(&mut Vec::new());
+        let reset = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionReset;
+        assert!(end.is_ok() || end.as_ref().is_err_and(reset), "still held after 15 s: {end:?}");
+    }
+    // The other half of them still holds its half a request: it costs no signature.
     cluster.signs();
-    assert_eq!(before, 3);
+    drop(held);
 }
 
 #[test]
@@ -154,25 +159,32 @@ fn a_flood_is_shed_by_name_and_the_next_signature_works() {
     let cluster = Cluster::start(|_| {});
     let node = &cluster.nodes[0];
     let memory = node.resident_kib();
-    let (shed, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // Too many of this caller, or too many of all.
+    let by_name = ["client_under_way_max", "overloaded"];
+    let [shed, answered, unheard] = [const { AtomicUsize::new(0) }; 3];
     std::thread::scope(|scope| {
         for worker in 0..2_000 {
-            let (cluster, shed, answered) = (&cluster, &shed, &answered);
+            let (cluster, shed, answered, unheard) = (&cluster, &shed, &answered, &unheard);
             let flood = move || {
                 let path = format!("/v1/vaults/{}/requests", cluster.vault);
                 let mut request = message(&format!("flood {worker}"));
                 request["wait_ms"] = 3_000.into();
                 match cluster.nodes[0].try_post(&path, &request) {
                     Ok((200, _)) => answered.fetch_add(1, Ordering::Relaxed),
-                    Ok((429, _)) | Err(_) => shed.fetch_add(1, Ordering::Relaxed),
+                    Ok((429, body)) if by_name.contains(&body["code"].as_str().unwrap()) => {
+                        shed.fetch_add(1, Ordering::Relaxed)
+                    }
+                    // A connection that the kernel or the door would not take is no answer, and proves nothing.
+                    Err(_) => unheard.fetch_add(1, Ordering::Relaxed),
                     Ok((status, body)) => panic!("{status} {body}"),
                 };
             };
             std::thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, flood).unwrap();
         }
     });
-    println!("{answered:?} answered, {shed:?} shed at the door or by 429");
+    println!("{answered:?} answered, {shed:?} shed by 429, {unheard:?} without an answer");
     assert!(answered.load(Ordering::Relaxed) > 0);
+    assert!(shed.load(Ordering::Relaxed) > 0, "nothing was shed by name");
     let grown = node.resident_kib().saturating_sub(memory);
     println!("{grown} KiB more");
     assert!(grown < FLOOD_GROWTH_KIB_MAX, "{grown} KiB more");

@@ -37,6 +37,8 @@ enum Asked {
     Message(String),
     Solana,
     Transfer,
+    /// Taproot spends, with the one output that each spends.
+    Taproot(bitcoin::TxOut),
 }
 
 /// Signatures that callers were given.
@@ -90,7 +92,7 @@ fn killed_nodes_come_back_and_no_scalar_ever_serves_twice() {
     }
     let counts = check_transcript(recordings.path());
     println!("one-time scalars, each of one message: {counts:?}");
-    assert!(counts.len() == 2 && counts.values().all(|count| *count > 20), "{counts:?}");
+    assert!(counts.len() == 3 && counts.values().all(|count| *count > 20), "{counts:?}");
 }
 
 struct Stopper<'a>(&'a AtomicBool);
@@ -103,6 +105,8 @@ impl Drop for Stopper<'_> {
 
 /// Asks one node after the other; the answers of a node that is being killed are nobody's.
 fn load(cluster: &Cluster, worker: usize, collected: &Collected, stop: &AtomicBool) {
+    let receiver = cluster.nodes.iter().find_map(|node| taproot_address(node, &cluster.vault));
+    let receiver = receiver.unwrap();
     let mut number = 0u64;
     while !stop.load(Ordering::Acquire) {
         number += 1;
@@ -110,6 +114,7 @@ fn load(cluster: &Cluster, worker: usize, collected: &Collected, stop: &AtomicBo
         let (asked, request) = match number % 4 {
             0 => (Asked::Transfer, transfer(number)),
             1 => (Asked::Solana, solana(random())),
+            2 => taproot(&receiver),
             _ => (Asked::Message(text.clone()), message(&text)),
         };
         // One node takes the transfers: who shares out nonces at one place needs no luck.
@@ -124,6 +129,44 @@ fn load(cluster: &Cluster, worker: usize, collected: &Collected, stop: &AtomicBo
             _ => std::thread::sleep(Duration::from_millis(30)),
         }
     }
+}
+
+/// The address that the made-up coins of [`taproot`] were paid to; `None` of a node that is being killed.
+fn taproot_address(node: &nodes::Node, vault: &str) -> Option<bitcoin::ScriptBuf> {
+    let path = "network=bitcoin:regtest&path=m/86/0/0/0/0";
+    let (_, view) = node.try_get(&format!("/v1/vaults/{vault}/address?{path}")).ok()?;
+    let address: bitcoin::Address<_> = view["address"].as_str()?.parse().unwrap();
+    Some(address.assume_checked().script_pubkey())
+}
+
+/// A spend of a coin that no chain has seen, another one each time.
+fn taproot(receiver: &bitcoin::ScriptBuf) -> (Asked, Value) {
+    use bitcoin::hashes::Hash as _;
+    let coin = bitcoin::TxOut {
+        value: bitcoin::Amount::from_sat(60_000),
+        script_pubkey: receiver.clone(),
+    };
+    let txid = bitcoin::Txid::from_byte_array(random());
+    let funding = bitcoin::Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time: bitcoin::absolute::LockTime::ZERO,
+        input: vec![bitcoin::TxIn {
+            previous_output: bitcoin::OutPoint { txid, vout: 0 },
+            ..bitcoin::TxIn::default()
+        }],
+        output: vec![coin.clone()],
+    };
+    let transaction = bitcoin::consensus::encode::serialize_hex(&funding);
+    let input =
+        serde_json::json!({ "transaction": transaction, "vout": 0, "chain": 0, "number": 0 });
+    let request = serde_json::json!({
+        "network": "bitcoin:regtest", "path": "m/86/0/0", "wait_ms": 8_000,
+        "ask": {
+            "kind": "send", "to": "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "amount": "20000",
+        },
+        "fill": { "chain": "bitcoin", "inputs": [input], "fee": 700, "change": 0 },
+    });
+    (Asked::Taproot(coin), request)
 }
 
 /// Kills one node in the middle of signing and starts it again, as a service manager does.
@@ -146,6 +189,7 @@ fn check_signatures(cluster: &Cluster, all: &[(Asked, String)]) {
         match asked {
             Asked::Message(text) => assert_eq!(signer_of_message(text, raw), eth),
             Asked::Solana => check_solana(&sol, raw),
+            Asked::Taproot(coin) => check_taproot(coin, raw),
             Asked::Transfer => {
                 let (nonce, signer) = signer_of_transfer(raw);
                 assert_eq!(signer, eth);
@@ -154,8 +198,10 @@ fn check_signatures(cluster: &Cluster, all: &[(Asked, String)]) {
             }
         }
     }
-    println!("{} signatures verified, {} of them transactions", all.len(), by_nonce.len());
-    assert!(all.len() > 20);
+    let taproot = all.iter().filter(|(asked, _)| matches!(asked, Asked::Taproot(_))).count();
+    let (count, evm) = (all.len(), by_nonce.len());
+    println!("{count} signatures verified, {evm} of EVM transactions, {taproot} of taproot spends");
+    assert!(count > 20 && taproot > 0);
 }
 
 fn recover(digest: [u8; 32], rs: &[u8], v: u8) -> String {
@@ -191,6 +237,20 @@ fn check_solana(address: &str, raw: &str) {
     let key = ed25519_dalek::VerifyingKey::from_bytes(&payer).unwrap();
     let signature = ed25519_dalek::Signature::from_slice(signature).unwrap();
     key.verify_strict(message, &signature).unwrap();
+}
+
+/// Bitcoin Core's consensus code takes the spend of this one output.
+fn check_taproot(coin: &bitcoin::TxOut, raw: &str) {
+    let (script, sat) = (coin.script_pubkey.as_bytes(), coin.value.to_sat());
+    let spent = [bitcoinconsensus::Utxo {
+        script_pubkey: script.as_ptr(),
+        script_pubkey_len: u32::try_from(script.len()).unwrap(),
+        value: i64::try_from(sat).unwrap(),
+    }];
+    let flags = bitcoinconsensus::VERIFY_ALL_PRE_TAPROOT | bitcoinconsensus::VERIFY_TAPROOT;
+    let spend = hex::decode(raw).unwrap();
+    let judged = bitcoinconsensus::verify_with_flags(script, sat, &spend, Some(&spent), 0, flags);
+    assert_eq!(judged, Ok(()));
 }
 
 /// A crash is nobody's fault: no peer is held, no pair is stopped.

@@ -15,7 +15,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A bound against hanging.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn outlast(dir: &std::path::Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_outlast"))
@@ -60,7 +63,129 @@ fn the_demo_makes_three_signatures_that_strangers_accept() {
     check_solana(&document);
     check_verdicts(&document);
     check_refusal(&document);
+    check_times_and_keys(&document);
     stale_and_clean(temp.path());
+}
+
+/// By the program's own clock, and the three root keys of the vault.
+fn check_times_and_keys(document: &Value) {
+    let times: Vec<(String, u64)> =
+        serde_json::from_value(document["times_ms"].clone()).expect("times");
+    let steps: Vec<&str> = times.iter().map(|(step, _)| step.as_str()).collect();
+    assert_eq!(steps, STEPS);
+    for chain in ["ethereum", "bitcoin", "solana"] {
+        let step = times.iter().find(|(step, _)| *step == format!("{chain}_signature"));
+        let took = request(document, chain)["request"]["signed"]["took_ms"].as_u64();
+        let (took, step) = (took.expect("a time"), step.expect("a step").1);
+        assert!(took <= step, "{chain}: signed in {took} ms of a step of {step} ms");
+    }
+    let keys = document["vault"]["keys"].as_array().expect("keys");
+    let kinds: Vec<_> = keys.iter().filter_map(|key| key["kind"].as_str()).collect();
+    assert_eq!(kinds, ["ecdsa", "taproot", "ed25519"]);
+    for key in keys {
+        let key = key["public_key"].as_str().expect("a key");
+        assert!([32, 33].contains(&hex::decode(key).expect("hex").len()), "{key}");
+    }
+}
+
+const STEPS: [&str; 8] = [
+    "nodes_start",
+    "nodes_meet",
+    "key_ceremony",
+    "addresses",
+    "ethereum_signature",
+    "bitcoin_signature",
+    "solana_signature",
+    "refusal",
+];
+
+/// What a person sees, who ends it with Ctrl-C.
+#[test]
+fn the_demo_tells_a_person_everything_stays_up_and_ends_cleanly_by_ctrl_c() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let log = temp.path().join("screen");
+    let screen = std::fs::File::create(&log).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+    for name in ["OUTLAST_NODE", "OUTLAST_URL", "OUTLAST_TOKEN", "OUTLAST_PASSPHRASE_FILE"] {
+        command.env_remove(name);
+    }
+    command.arg("demo").current_dir(temp.path()).stdin(Stdio::null());
+    command.stdout(screen.try_clone().expect("a file")).stderr(screen);
+    let mut child = Ended(command.spawn().expect("the command starts"));
+    let told = child.wait_for(&log, "Stop with Ctrl-C");
+    for sentence in [
+        "[1/8] Three nodes start",
+        "[8/8] A mistake",
+        "Company A reads: send 1.5 ETH to 0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "Company A reads: send 0.4 BTC to bcrt1p",
+        "Company A reads: send 2.5 SOL to US517G59",
+        "(checked by libsecp256k1)",
+        "Schnorr signature verifies under the address's key",
+        "(checked by ed25519-dalek)",
+        "[fee_over_ceiling]",
+        "cast rpc eth_accounts",
+        "cast rpc personal_sign",
+        "cast send --unlocked",
+        "ETH_RPC_URL=http://127.0.0.1:",
+        "outlast demo --clean",
+    ] {
+        assert!(told.contains(sentence), "no \"{sentence}\" in:\n{told}");
+    }
+    for company in ["A", "B", "C"] {
+        let verdict = format!("Company {company} says allowed:");
+        assert_eq!(told.matches(&verdict).count(), 3, "{verdict}\n{told}");
+        assert!(told.contains(&format!("Company {company}'s six words: ")), "{told}");
+    }
+    let table = told.split("WHAT  ").nth(1).expect("a table of times");
+    for step in STEPS {
+        assert!(table.contains(&step.replace('_', " ")), "{step} is not in the table:\n{told}");
+    }
+    let first = std::fs::read_to_string(temp.path().join("outlast-demo/a/node.toml"));
+    assert!(first.is_ok(), "its directory is there while it stays up");
+    let sent = Command::new("kill").args(["-INT", &child.0.id().to_string()]).status();
+    assert!(sent.expect("kill").success());
+    let status = child.end();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let clean = outlast(temp.path(), &["demo", "--clean"]);
+    assert_eq!(clean.status.code(), Some(0), "a node is left: {clean:?}");
+    assert!(!temp.path().join("outlast-demo").exists());
+}
+
+/// A demo that does not outlive its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ended_before = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+impl Ended {
+    /// What stands on the screen once these words do.
+    fn wait_for(&mut self, log: &std::path::Path, words: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let told = std::fs::read_to_string(log).expect("a screen");
+            if told.contains(words) {
+                return told;
+            }
+            let ended = self.0.try_wait().expect("a status");
+            assert!(ended.is_none() && Instant::now() < end, "{ended:?}: {told}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn end(&mut self) -> std::process::ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.0.try_wait().expect("a status") {
+                return status;
+            }
+            assert!(Instant::now() < end, "it does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 fn check_ethereum(document: &Value) {

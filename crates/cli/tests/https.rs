@@ -86,6 +86,13 @@ fn start(dir: &Path) -> (Node, Killed, String) {
         ));
         std::fs::write(&path, toml).unwrap();
     }
+    let child = run_with_tls(dir);
+    let port = node.api.rsplit_once(':').unwrap().1.to_owned();
+    (node, child, port)
+}
+
+/// Runs a node whose API speaks TLS, and unseals it.
+fn run_with_tls(dir: &Path) -> Killed {
     let log = std::fs::File::create(dir.join("node.log")).unwrap();
     let mut command = outlast();
     command.args(["node", "run", "--dir", text(dir)]).stdin(Stdio::null());
@@ -102,8 +109,7 @@ fn start(dir: &Path) -> (Node, Killed, String) {
     unseal.args(place).args(["node", "unseal"]).env("OUTLAST_PASSPHRASE_FILE", &secret);
     let unsealed = unseal.stdin(Stdio::null()).output().unwrap();
     assert!(unsealed.status.success(), "{}", String::from_utf8_lossy(&unsealed.stderr));
-    let port = node.api.rsplit_once(':').unwrap().1.to_owned();
-    (node, child, port)
+    child
 }
 
 #[test]
@@ -169,4 +175,71 @@ fn https_to_a_port_in_clear_says_so() {
     node.start();
     let url = format!("https://{}", node.api);
     refused(&["--url", &url, "--tls-pin", PIN, "node", "status"], 3, "tls_not_spoken");
+}
+
+/// A tool with a client certificate, and none but the server's CA to trust.
+fn tool_agent() -> ureq::Agent {
+    let read = |name: &str| std::fs::read(file(name)).unwrap();
+    let certificate = |name: &str| ureq::tls::Certificate::from_pem(&read(name)).unwrap();
+    let key = ureq::tls::PrivateKey::from_pem(&read("client.key")).unwrap();
+    let shown = ureq::tls::ClientCert::new_with_certs(&[certificate("client.pem")], key);
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ureq::tls::TlsConfig::builder()
+        .root_certs(ureq::tls::RootCerts::new_with_certs(&[certificate("ca.pem")]))
+        .client_cert(Some(shown))
+        .unversioned_rustls_crypto_provider(provider)
+        .build();
+    let config = ureq::Agent::config_builder().tls_config(tls).proxy(None);
+    config.http_status_as_error(false).build().new_agent()
+}
+
+/// The door that existing tools use, with no key in its address: the certificate is the key.
+#[test]
+fn json_rpc_with_a_client_certificate_signs_for_the_vault_of_that_client() {
+    let cluster = nodes::Cluster::start(|_| {});
+    let node = &cluster.nodes[0];
+    let client = json!({ "name": "mtls", "vaults": [cluster.vault], "tls_key": CLIENT_KEY });
+    assert_eq!(node.post("/v1/clients", &client).0, 200);
+    node.stop();
+    let toml = node.dir.join("node.toml");
+    let [cert, key, ca] = ["server.pem", "server.key", "ca.pem"].map(file);
+    let mut settings = std::fs::read_to_string(&toml).unwrap();
+    settings
+        .push_str(&format!("\n[api_tls]\ncert = {cert:?}\nkey = {key:?}\nclient_ca = {ca:?}\n"));
+    std::fs::write(&toml, settings).unwrap();
+    let _child = run_with_tls(&node.dir);
+    let agent = tool_agent();
+    let port = node.api.rsplit_once(':').unwrap().1;
+    let url = format!("https://localhost:{port}/rpc");
+    let call = |method: &str, params: Value| -> Value {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let asked = agent.post(&url).header("content-type", "application/json");
+        let text = asked.send(body.to_string()).unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|_| json!(text))
+    };
+    let accounts = call("eth_accounts", json!([]));
+    let account = accounts["result"][0].as_str().unwrap_or_else(|| panic!("{accounts}"));
+    let address = cluster.nodes[1]
+        .get(&format!("/v1/vaults/{}/address?network=evm:1&path=m/44/60/0/0/0", cluster.vault));
+    assert_eq!(address["address"], account);
+    assert!(call("health_status", json!([]))["result"].is_string());
+    let signature = wait_for("a signature", || {
+        let answer = call("personal_sign", json!(["0x68656c6c6f", account]));
+        answer["result"].as_str().map(str::to_owned)
+    });
+    assert_eq!(signer_of(b"hello", &signature), account);
+}
+
+/// The address whose key signed a personal message.
+fn signer_of(text: &[u8], signature: &str) -> String {
+    use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+    let bytes = hex::decode(signature.trim_start_matches("0x")).unwrap();
+    let head = format!("\x19Ethereum Signed Message:\n{}", text.len());
+    let digest = alloy_primitives::keccak256([head.as_bytes(), text].concat());
+    let id = RecoveryId::from_i32(i32::from(bytes[64]) - 27).unwrap();
+    let signature = RecoverableSignature::from_compact(&bytes[..64], id).unwrap();
+    let message = secp256k1::Message::from_digest(digest.0);
+    let secp = secp256k1::Secp256k1::verification_only();
+    let key = secp.recover_ecdsa(&message, &signature).unwrap().serialize_uncompressed();
+    alloy_primitives::Address::from_slice(&alloy_primitives::keccak256(&key[1..])[12..]).to_string()
 }

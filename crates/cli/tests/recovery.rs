@@ -243,3 +243,47 @@ fn a_spoiled_transfer_stops_its_pair_until_the_operator_resumes_it() {
     cluster.nodes.iter().for_each(Node::stop);
     cluster.nodes.iter().for_each(|node| assert!(!node.journal().is_empty()));
 }
+
+/// Goal: 2 of 3 really sign without the third, and it comes back by itself. Method: the third stands still, so that its
+/// links stay open and nobody is told.
+#[test]
+fn two_of_three_sign_while_the_third_stands_still_and_it_rejoins_and_signs() {
+    let cluster = Cluster::start_of(2);
+    let still = &cluster.nodes[2];
+    let signed_by_the_two = |text: &str| {
+        for at in [0, 1] {
+            let text = format!("{text} {at}");
+            wait_for("a signature of the two", || {
+                let (status, answer) = cluster.submit(at, &message(&text));
+                assert!([200, 503].contains(&status), "{status} {answer}");
+                (answer["state"] == "signed").then_some(())
+            });
+        }
+    };
+    signed_by_the_two("all three are there");
+    still.signal("STOP");
+    for round in 0..3 {
+        signed_by_the_two(&format!("one stands still, {round}"));
+    }
+    still.signal("CONT");
+    cluster.wait_ready();
+    cluster.signs();
+    // With another one away no two are left but with it: it does sign again.
+    cluster.nodes[1].signal("STOP");
+    for at in [0, 2] {
+        let text = format!("back again {at}");
+        wait_for("a signature with the one that stood still", || {
+            let (status, answer) = cluster.submit(at, &message(&text));
+            assert!([200, 503].contains(&status), "{status} {answer}");
+            (answer["state"] == "signed").then_some(())
+        });
+    }
+    cluster.nodes[1].signal("CONT");
+    cluster.wait_ready();
+    cluster.signs();
+    for node in &cluster.nodes {
+        for peer in node.get("/v1/node")["peers"].as_array().unwrap() {
+            assert_eq!(peer["held"], Value::Null, "{peer}");
+        }
+    }
+}

@@ -10,88 +10,31 @@
 #![allow(clippy::indexing_slicing, clippy::as_conversions)]
 
 mod common;
+#[path = "common/traitor.rs"]
+mod traitor;
 
 use common::{SeededEntropy, Session, Vault, committee, fresh_pair, root_item};
+use dkls23_core::utilities::hashes::point_to_bytes;
 use dkls23_core::utilities::hashes::tagged_hash_as_scalar;
-use dkls23_core::utilities::hashes::{HashOutput, point_to_bytes, tagged_hash};
 use dkls23_core::utilities::multiplication::{MulDataToReceiver, MulReceiver, MulSender};
 use dkls23_core::utilities::oracle_tags::{
-    TAG_OTE_CHI, TAG_OTE_PRG, TAG_OTE_RANDOMIZE, TAG_OTE_SESSION, TAG_SIGN_MUL_SESSION,
-    TAG_SIGN_ZERO_SESSION, TAG_ZERO_SHARE_FRAGMENT,
+    TAG_OTE_RANDOMIZE, TAG_SIGN_ZERO_SESSION, TAG_ZERO_SHARE_FRAGMENT,
 };
-use dkls23_core::utilities::ot::extension::{
-    KAPPA, OTEDataToSender, OTEReceiver, PRGOutput, cut_and_transpose, field_mul,
-};
+use dkls23_core::utilities::ot::extension::cut_and_transpose;
 use k256::{Scalar, Secp256k1 as K256};
 use model::curve::{Curve, Secp256k1};
 use model::entropy::Entropy;
 use model::ids::{Seat, SessionId};
 use model::keys::KeyKind;
-use model::wire::{Reader, tags};
+use model::wire::Reader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use threshold::pair::{Failure, PairGate, PairState, Settled};
 use threshold::sign::{Head, Running, SignError, Step};
+use traitor::{COLUMNS, HEAD, Kept, Place, Stored, bend, stored};
 
-const COLUMNS: usize = KAPPA as usize;
-const FIELD: usize = 26;
 /// A transfer that the attack does not touch.
 const CLEAN: usize = 8;
-
-/// What the traitor keeps of one session: enough to open its answer once the correlation is known.
-struct Kept {
-    extension: HashOutput,
-    t: Vec<PRGOutput>,
-    x: PRGOutput,
-}
-
-/// Rebuilds an honest first message with one flipped choice bit in column `row`, checks recomputed to fit.
-fn bend(
-    receiver: &OTEReceiver,
-    session: &[u8],
-    data: &mut OTEDataToSender,
-    row: Option<usize>,
-) -> Kept {
-    let session = ["OT Extension protocol".as_bytes(), session].concat();
-    let extension = tagged_hash(TAG_OTE_SESSION, &[&session, &data.nonce]);
-    let stream = |at: usize, seed: &HashOutput| {
-        let mut out = PRGOutput::from([0u8; 78]);
-        let at = u16::try_from(at).unwrap().to_be_bytes();
-        for (counter, chunk) in (0u16..).zip(out.chunks_mut(32)) {
-            let parts: [&[u8]; 4] = [&extension, &at, &counter.to_be_bytes(), seed];
-            chunk.copy_from_slice(&tagged_hash(TAG_OTE_PRG, &parts)[..chunk.len()]);
-        }
-        out
-    };
-    let t: Vec<_> = receiver.seeds0.iter().enumerate().map(|(at, s)| stream(at, s)).collect();
-    // An honest column is t xor the other stream xor the choice bits.
-    let other = stream(0, &receiver.seeds1[0]);
-    let mut x = data.u[0];
-    for ((x, t), o) in x.iter_mut().zip(&t[0]).zip(&other) {
-        *x ^= t ^ o;
-    }
-    if let Some(row) = row {
-        data.u[row][0] ^= 1;
-    }
-    let message = data.u.concat();
-    let challenge = |name: &[u8]| {
-        let hash = tagged_hash(TAG_OTE_CHI, &[&extension, name, &message]);
-        hash[..FIELD].to_vec()
-    };
-    let (one, two) = (challenge(b"chi1"), challenge(b"chi2"));
-    let fold = |v: &PRGOutput| {
-        let a = field_mul(&v[..FIELD], &one).unwrap();
-        let b = field_mul(&v[FIELD..2 * FIELD], &two).unwrap();
-        let mut out = [0u8; FIELD];
-        for (at, out) in out.iter_mut().enumerate() {
-            *out = a[at] ^ b[at] ^ v[2 * FIELD + at];
-        }
-        out
-    };
-    data.verify_t = t.iter().map(&fold).collect();
-    data.verify_x = fold(&x);
-    Kept { extension, t, x }
-}
 
 /// Opens the honest node's second input (its key share) from one answer, given the whole correlation.
 fn open(kept: &Kept, correlation: &[bool], answer: &MulDataToReceiver<K256>) -> Scalar {
@@ -151,66 +94,20 @@ fn the_bare_library_gives_a_traitor_the_correlation_and_the_share_in_256_paralle
     assert!(open(&kept, &learned, &answer) == input[1], "the share is open");
 }
 
-/// What a node stores of a pair, as its owner can read it.
-struct Stored {
-    zero_seed: [u8; 32],
-    sender: MulSender<K256>,
-    receiver: MulReceiver<K256>,
-}
-
-fn stored(state: &PairState) -> Stored {
-    let bytes = state.to_bytes();
-    let mut r = Reader::new(bytes.expose());
-    r.header(tags::PAIR_STATE, 1).unwrap();
-    let _: [u8; 32 + 32 + 4 + 32] = r.fixed().unwrap();
-    let zero_seed = r.fixed().unwrap();
-    let sender = postcard::from_bytes(&r.bytes(1 << 20).unwrap()).unwrap();
-    let receiver = postcard::from_bytes(&r.bytes(1 << 20).unwrap()).unwrap();
-    Stored { zero_seed, sender, receiver }
-}
-
 /// The traitor at seat 2: bends its own honest first message of a session.
 struct Traitor {
     state: Stored,
     public_key: Vec<u8>,
 }
 
-const HEAD: usize = 75 + 4;
-
 impl Traitor {
-    fn session_hash(
-        &self,
-        tag: &[u8],
-        session: &Session<'_>,
-        head: &Head,
-        roles: &[u8],
-    ) -> HashOutput {
-        let digest = &session.item.message;
-        let mut parts: Vec<&[u8]> =
-            vec![&session.session.0, &head.context, &[0; 32], &self.public_key, digest, &[1, 2]];
-        if !roles.is_empty() {
-            parts.push(roles);
-        }
-        tagged_hash(tag, &parts)
+    fn bend(&self, session: &Session<'_>, bytes: &mut [u8], row: Option<usize>) -> Kept {
+        self.state.bend(&self.place(session), bytes, row)
     }
 
-    fn bend(&self, session: &Session<'_>, bytes: &mut [u8], row: Option<usize>) -> Kept {
-        let head = Head::peek(bytes).unwrap();
-        let id = self.session_hash(TAG_SIGN_MUL_SESSION, session, &head, &[2, 1]);
-        let mut body = Reader::new(&bytes[HEAD + 96..]);
-        let nonce = body.fixed().unwrap();
-        let u = (0..COLUMNS).map(|_| body.fixed().unwrap()).collect();
-        let verify_x = body.fixed().unwrap();
-        let verify_t = (0..COLUMNS).map(|_| body.fixed().unwrap()).collect();
-        let mut data = OTEDataToSender { nonce, u, verify_x, verify_t };
-        let before = (data.verify_x, data.verify_t.clone());
-        let kept = bend(&self.state.receiver.ote_receiver, &id, &mut data, row);
-        if row.is_none() {
-            assert_eq!(before, (data.verify_x, data.verify_t.clone()), "the rebuilding is exact");
-        }
-        let flat = [data.u.concat(), data.verify_x.to_vec(), data.verify_t.concat()].concat();
-        bytes[HEAD + 128..].copy_from_slice(&flat);
-        kept
+    fn place<'b>(&'b self, session: &'b Session<'_>) -> Place<'b> {
+        let (public_key, digest) = (&self.public_key, &session.item.message);
+        Place { public_key, digest, parties: &[1, 2], traitor: 2, honest: 1 }
     }
 
     /// Opens the additive share of seat 1 from its answer, if `correlation` is right.
@@ -233,7 +130,7 @@ impl Traitor {
         let answer =
             MulDataToReceiver { vector_of_tau, ote_salt, verify_r, verify_u, gamma_sender };
         // Seat 1 blinded its share with the pair's share of zero, which the traitor knows too.
-        let zero = self.session_hash(TAG_SIGN_ZERO_SESSION, session, &head, &[]);
+        let zero = self.place(session).hash(TAG_SIGN_ZERO_SESSION, &head, &[]);
         let parts: [&[u8]; 2] = [&zero, &self.state.zero_seed];
         let blind = tagged_hash_as_scalar::<K256>(TAG_ZERO_SHARE_FRAGMENT, &parts);
         open(kept, correlation, &answer) + blind
@@ -262,10 +159,10 @@ fn invariant_k6_256_parallel_sessions_teach_a_traitor_no_more_than_one_run_of_lu
     for shuffled in [false, true] {
         let pair = fresh_pair(vault.public.members[&Seat(1)], vault.public.members[&Seat(2)], 9);
         let traitor = Traitor {
-            state: stored(&pair.1),
+            state: stored(pair.1.to_bytes().expose()),
             public_key: point_to_bytes::<K256>(&vault.public.keys.ecdsa.point.to_affine()),
         };
-        let truth = stored(&pair.0).sender.ote_sender.correlation.clone();
+        let truth = stored(pair.0.to_bytes().expose()).sender.ote_sender.correlation.clone();
         check_control(&vault, &pair, &traitor, &truth, additive);
         // A lucky traitor: the first three columns it tries are unset, the fourth is set.
         let (unset, set): (Vec<usize>, Vec<usize>) = (0..COLUMNS).partition(|row| !truth[*row]);

@@ -36,7 +36,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         }
     }
     println!("\n{}", table(&times, failed.is_some()));
-    for line in &skips {
+    for line in shell::in_order(&skips) {
         println!("{line}");
     }
     failed.map_or(Ok(()), Err)

@@ -23,9 +23,10 @@ use std::process::ExitCode;
 const HELP: &str = "\
 usage: cargo xtask TASK
 
-  ci               every gate in order: fmt clippy doc test tidy purity deny fuzz
-  test [--quick]   fetch the tools that tests use, build, run tests and simulator seeds
-                   (--quick: only tools that are already there, few seeds)
+  ci               every gate in order: fmt tidy clippy doc purity deny test fuzz
+  test [--quick]   install the tools that tests use (apt as root; npm, pip and cmake into the
+                   cache), build, run tests and simulator seeds
+                   (--quick: only tools that are already there, few seeds; installs nothing)
   tidy             sizes, room arrows, spec tags, words, dependency reasons, paths, documents
   purity           pure rooms build for wasm32 and pull in no runtime, socket or HTTP crate
   deny             licences, bans, sources and advisories of dependencies

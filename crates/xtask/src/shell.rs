@@ -32,6 +32,13 @@ impl From<std::io::Error> for Failure {
 /// What a task left out, one `SKIPPED what: why` line each. The last lines of a run repeat them.
 pub(crate) type Skips = BTreeSet<String>;
 
+/// The lines as a run ends with them: bitcoind's is the very last, wherever the alphabet has it.
+pub(crate) fn in_order(skips: &Skips) -> Vec<&str> {
+    let is_last = |line: &&str| line.starts_with("SKIPPED bitcoind:");
+    let (last, first): (Vec<&str>, Vec<&str>) = skips.iter().map(String::as_str).partition(is_last);
+    [first, last].concat()
+}
+
 /// The checkout, the folder of fetched tools, and the folder of built binaries.
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
@@ -134,4 +141,22 @@ fn spelled(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skipped_bitcoind_is_the_very_last_line() {
+        let check = |lines: &[&str], expected: &[&str]| {
+            let skips: Skips = lines.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(in_order(&skips), expected);
+        };
+        let (apt, bitcoind) = ("SKIPPED apt: not root", "SKIPPED bitcoind: 20 minutes left");
+        let wasm = "SKIPPED wasm: target is missing";
+        check(&[bitcoind, wasm, apt], &[apt, wasm, bitcoind]);
+        check(&[wasm, apt], &[apt, wasm]);
+        check(&[], &[]);
+    }
 }

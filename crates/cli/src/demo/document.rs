@@ -77,7 +77,7 @@ impl Document {
                 operator: member.operator.clone(),
                 node: member.card.node,
                 card: member.card.to_text(),
-                words: member.card.words(),
+                words: member.words.clone(),
                 endpoint: member.endpoint.clone(),
                 api: member.api.clone(),
             })

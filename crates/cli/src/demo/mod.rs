@@ -77,7 +77,7 @@ fn start(tour: &Tour, screen: &Screen, document: &mut Document) -> Result<Cluste
     let step = screen.step("They meet by cards and six words, not by a shared configuration file");
     cluster.meet()?;
     for member in &cluster.members {
-        screen.detail(&format!("{}'s six words: {}", member.operator, member.card.words()));
+        screen.detail(&format!("{}'s six words: {}", member.operator, member.words));
     }
     screen.detail("(real operators read them to one another over the telephone)");
     cluster.wait_ready()?;

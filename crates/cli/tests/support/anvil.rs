@@ -12,7 +12,7 @@ const MINED: Duration = Duration::from_secs(30);
 pub struct Anvil {
     pub url: String,
     agent: ureq::Agent,
-    _process: Owned,
+    process: Owned,
 }
 
 impl Anvil {
@@ -29,7 +29,7 @@ impl Anvil {
             .timeout_global(Some(Duration::from_secs(10)))
             .proxy(None);
         let agent = config.build().new_agent();
-        let anvil = Self { url: format!("http://127.0.0.1:{port}"), agent, _process: process };
+        let anvil = Self { url: format!("http://127.0.0.1:{port}"), agent, process };
         wait_for("anvil", START, || anvil.try_call("eth_chainId", &json!([])).ok());
         Some(anvil)
     }
@@ -43,6 +43,11 @@ impl Anvil {
         let mut answer = self.try_call(method, &params).unwrap();
         assert_eq!(answer["error"], Value::Null, "{method} {params}");
         answer["result"].take()
+    }
+
+    /// `STOP`: it takes connections and answers nothing. `CONT`: it goes on.
+    pub fn signal(&self, name: &str) {
+        super::signal(self.process.0.id(), name);
     }
 
     /// Gives an address 10,000 ETH.

@@ -24,6 +24,12 @@ impl Drop for Owned {
     }
 }
 
+/// Sends a signal to one process that a test owns.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.unwrap().success(), "{name} to {pid}");
+}
+
 /// Asks again and again until there is an answer; panics when there is none in time.
 pub fn wait_for<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + patience;

@@ -145,6 +145,12 @@ impl Node {
         wait_for("orderly end", || child.try_wait().unwrap());
     }
 
+    /// `STOP`: the process stands still and its connections stay. `CONT`: it goes on.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.lock().unwrap().as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
         let pid = self.process.lock().unwrap().as_ref().unwrap().id();
@@ -262,8 +268,21 @@ impl Cluster {
         Self::start_in(|home, name| home.join(name), edit)
     }
 
+    /// As [`Cluster::start`], but any `threshold` of the three sign.
+    pub fn start_of(threshold: u16) -> Self {
+        Self::start_with(threshold, |home, name| home.join(name), |_| {})
+    }
+
     /// As [`Cluster::start`], each node in the directory that `place` says.
     pub fn start_in(place: impl Fn(&Path, &str) -> PathBuf, edit: impl Fn(&mut Settings)) -> Self {
+        Self::start_with(3, place, edit)
+    }
+
+    fn start_with(
+        threshold: u16,
+        place: impl Fn(&Path, &str) -> PathBuf,
+        edit: impl Fn(&mut Settings),
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let create = |name: &&str| Node::create(&place(home.path(), name), name, |s| edit(s));
         let nodes: Vec<Node> = ["a", "b", "c"].iter().map(create).collect();
@@ -276,13 +295,14 @@ impl Cluster {
         }
         let mut cluster = Self { nodes, vault: String::new(), home };
         cluster.wait_ready();
-        cluster.vault = cluster.ceremony();
+        cluster.vault = cluster.ceremony(threshold);
         cluster
     }
 
-    fn ceremony(&self) -> String {
+    fn ceremony(&self, threshold: u16) -> String {
         let members: Vec<&str> = self.nodes.iter().map(|node| node.id.as_str()).collect();
-        let new = json!({ "purpose": "test", "name": "t", "members": members, "threshold": 3 });
+        let new =
+            json!({ "purpose": "test", "name": "t", "members": members, "threshold": threshold });
         let (status, ceremony) = self.nodes[0].post("/v1/ceremonies", &new);
         assert_eq!(status, 200, "{ceremony}");
         let path = format!("/v1/ceremonies/{}", ceremony["id"].as_str().unwrap());
