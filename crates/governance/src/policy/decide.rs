@@ -15,7 +15,7 @@ use model::hd::DerivationPath;
 use model::ids::RequestId;
 use model::intent::Network;
 use model::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Members of each group now.
 pub type Groups = BTreeMap<String, BTreeSet<String>>;
@@ -440,17 +440,18 @@ impl Question<'_> {
 
     fn entities(&self, chain: &[&Level], principal: EntityUid) -> Result<Entities, String> {
         let mut all = Vec::new();
-        let mut parents: HashSet<EntityUid> = HashSet::new();
+        let mut parent = None;
         for level in chain.iter().rev() {
             let uid = level_uid(&level.id).ok_or("the level is no entity")?;
-            all.push(Entity::new_no_attrs(uid.clone(), parents));
-            parents = HashSet::from([uid]);
+            all.push(Entity::new_no_attrs(uid.clone(), parent.into_iter().collect()));
+            parent = Some(uid);
         }
         let mine = self.groups.iter().filter(|(_, members)| members.contains(self.initiator));
-        let mine: Option<HashSet<_>> = mine.map(|(group, _)| uid("Group", group)).collect();
+        let mine: Option<Vec<_>> = mine.map(|(group, _)| uid("Group", group)).collect();
         let mine = mine.ok_or("a group is no entity")?;
-        all.extend(mine.iter().cloned().map(|group| Entity::new_no_attrs(group, HashSet::new())));
-        all.push(Entity::new_no_attrs(principal, mine));
+        let group = |uid: &EntityUid| Entity::new_no_attrs(uid.clone(), [].into_iter().collect());
+        all.extend(mine.iter().map(group));
+        all.push(Entity::new_no_attrs(principal, mine.into_iter().collect()));
         Entities::from_entities(all, None).map_err(|error| error.to_string())
     }
 

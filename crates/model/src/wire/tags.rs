@@ -1,7 +1,8 @@
 //! The tag of every top-level type: one table, so that no two types ever begin with the same two bytes.
 //!
-//! The first byte is the room or the family (1 keys, 2 requests, 3 cards, 4 threshold, 5 between nodes, 6 journal, 8 charters, 9 acts, A logs). A tag
-//! that was ever in use keeps its meaning. Absent on purpose: tags written as numbers elsewhere (a test looks).
+//! The first byte is the room or the family (1 keys, 2 requests, 3 cards, 4 threshold, 5 between nodes, 6 journal,
+//! 8 charters, 9 acts, A logs). A tag that was ever in use keeps its meaning. Absent on purpose: tags written as numbers
+//! elsewhere (a test looks).
 
 macro_rules! tags {
     ($($(#[$doc:meta])* $name:ident = $tag:literal;)*) => {
