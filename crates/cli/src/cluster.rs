@@ -346,6 +346,7 @@ fn without_settings(command: &mut Command) -> &mut Command {
         .env_remove("OUTLAST_NODE")
         .env_remove("OUTLAST_URL")
         .env_remove("OUTLAST_TOKEN")
+        .env_remove("OUTLAST_TLS_PIN")
         .env_remove(crate::passphrase::FILE_VARIABLE)
 }
 

@@ -313,6 +313,7 @@ mod tests {
             "bare_cpu_ms_per_signature",
             "limit_per_second",
             "ratio_to_limit",
+            "bytes_sent_per_node_per_signature",
         ] {
             assert!(report[key].as_f64().is_some_and(|number| number > 0.0), "{key}: {report}");
         }

@@ -150,6 +150,8 @@ impl Metrics {
             }
         }
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = links.as_ref().map(PeerManager::bytes_sent).unwrap_or_default();
+        out.counter("outlast_peer_bytes_sent_total", "bytes of frames to peers, before TLS", sent);
         let ends = links.map(|links| links.counters()).unwrap_or_default();
         for (name, help, map) in [
             ("outlast_warnings_total", "warnings by code", copy(&self.warnings)),

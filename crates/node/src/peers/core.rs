@@ -45,6 +45,7 @@ pub(super) struct Core {
     unsettled: Mutex<BTreeMap<NodeId, usize>>,
     greeted: Mutex<BTreeMap<NodeId, (Instant, u32)>>,
     counters: Mutex<BTreeMap<&'static str, u64>>,
+    bytes_sent: AtomicU64,
 }
 
 fn check_hello(hello: Vec<u8>) -> Result<Arc<Vec<u8>>, StartError> {
@@ -78,6 +79,7 @@ impl Core {
             unsettled: Mutex::default(),
             greeted: Mutex::default(),
             counters: Mutex::default(),
+            bytes_sent: AtomicU64::new(0),
         })
     }
 
@@ -143,6 +145,15 @@ impl Core {
         if let Some(known) = peer.and_then(|peer| known.get_mut(&peer)) {
             known.last_end = Some(end.clone());
         }
+    }
+
+    /// Counts what a link that is up wrote.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.bytes_sent.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.bytes_sent.load(Ordering::Relaxed)
     }
 
     pub(super) fn counters(&self) -> BTreeMap<&'static str, u64> {

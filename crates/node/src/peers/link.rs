@@ -299,7 +299,7 @@ async fn transmit(
         match timeout(limit, write).await {
             Err(_) => return LinkEnd::Stalled(limit),
             Ok(Err(error)) => return tls::name(&error),
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => core.sent(bytes.len()),
         }
     }
 }

@@ -291,6 +291,11 @@ impl PeerManager {
         self.0.core.counters()
     }
 
+    /// Bytes of frames that links that were up wrote, before TLS, since the start.
+    pub fn bytes_sent(&self) -> u64 {
+        self.0.core.bytes_sent()
+    }
+
     /// Closes every link and waits, at most two seconds, until they are closed.
     pub async fn shutdown(&self) {
         self.0.core.shutdown().await;

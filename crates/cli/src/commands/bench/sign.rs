@@ -61,7 +61,7 @@ struct Report {
     ratio_to_limit: f64,
     /// Time to make a vault once the pairs are warm.
     vault_creation: Latency,
-    /// Between nodes, sent by one node for one signature; absent where nodes do not count.
+    /// Between nodes, before TLS, sent by one node for one signature; absent where nothing was signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_sent_per_node_per_signature: Option<f64>,
 }
@@ -175,12 +175,9 @@ fn cpu(cluster: &Cluster) -> Result<Duration, CommandError> {
 fn bytes(cluster: &Cluster) -> Option<u64> {
     let all = cluster.members.iter().map(|member| {
         let (_, text) = member.client.get_text("/metrics").ok()?;
-        let sent = text.lines().filter(|line| {
-            line.starts_with("outlast_peer_bytes_total") && !line.contains("received")
-        });
-        let values: Vec<u64> =
-            sent.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<u64>())
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("outlast_peer_bytes_sent_total "));
+        line?.parse::<u64>().ok()
     });
     all.sum()
 }
