@@ -1,7 +1,7 @@
 //! Idle nodes prove their shares: in time, whatever one member does, every vault in its turn, and at a bounded cost for the
 //! members that are asked.
 
-#![allow(clippy::panic, reason = "a test")]
+#![allow(clippy::panic, clippy::as_conversions, clippy::let_and_return, reason = "a test")]
 
 use engine::{JournalHead, Message};
 use model::ids::VaultId;
