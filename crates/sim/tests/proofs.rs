@@ -1,7 +1,7 @@
 //! Idle nodes prove their shares: in time, whatever one member does, every vault in its turn, and at a bounded cost for the
 //! members that are asked.
 
-#![allow(clippy::panic, reason = "a test")]
+#![allow(clippy::panic, clippy::as_conversions, clippy::let_and_return, reason = "a test")]
 
 use engine::{JournalHead, Message};
 use model::ids::VaultId;
@@ -62,8 +62,8 @@ fn an_idle_node_proves_a_share_every_few_minutes() {
 /// Goal: a member that ignores whoever wants to prove makes nobody unready. Method: each node is silent in turn.
 #[test]
 fn a_silent_member_makes_no_idle_node_unready() {
-    for silent in 0..3 {
-        in_world(10 + silent as u64, move |world, _| {
+    for (seed, silent) in (10..).zip(0..3) {
+        in_world(seed, move |world, _| {
             world.set_tamper(Some(Box::new(move |_from, to, bytes| {
                 match Message::from_bytes(&bytes) {
                     Ok(Message::ChallengeAsk { .. }) if to == silent => Vec::new(),
@@ -137,8 +137,7 @@ fn answers(world: &mut World, flood: Vec<u8>, is_answer: fn(&Message) -> bool) -
     world.break_link(0, 1, 10);
     world.pass(10_000);
     world.set_tamper(None);
-    let count = *counted.borrow();
-    count
+    counted.take()
 }
 
 /// Goal: a proof costs its verifier three checks; a peer cannot have it verify in a loop. A challenge serves one proof.
