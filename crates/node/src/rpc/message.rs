@@ -17,9 +17,9 @@ pub(super) struct Incoming {
 
 impl Incoming {
     /// Reads one call; on failure the id to answer under.
-    pub(super) fn parse(call: Value) -> Result<Self, (Value, RpcError)> {
+    pub(super) fn parse(call: Value) -> Result<Self, Box<(Value, RpcError)>> {
         let invalid = |id: Value, text: &str| {
-            Err((id, RpcError::new(-32600, "malformed_call", text.to_owned())))
+            Err(Box::new((id, RpcError::new(-32600, "malformed_call", text.to_owned()))))
         };
         let Value::Object(mut call) = call else {
             return invalid(Value::Null, "a call is a JSON object");

@@ -187,7 +187,10 @@ impl Endpoint {
     async fn one(self: Arc<Self>, call: Value, place: u64) -> Answered {
         let call = match Incoming::parse(call) {
             Ok(call) => call,
-            Err((id, error)) => return (Some(answer(id, Err(error))), None),
+            Err(refused) => {
+                let (id, error) = *refused;
+                return (Some(answer(id, Err(error))), None);
+            }
         };
         let state = Arc::clone(&self.state);
         let (result, receipt) = match methods::makes_a_transaction(&call.method) {
