@@ -3,7 +3,13 @@
 //! The seeds are fixed, so a failure repeats; `tests/negative.rs` says which error each field gives. One pass by default;
 //! `OUTLAST_FUZZ_SECS` goes on with further seeds for so long.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and a long run says where it is"
+)]
 
 mod common;
 

@@ -144,7 +144,7 @@ mod tests {
     fn calls_read_strictly() {
         let check = |call: Value, expected: Result<(Option<Value>, usize), (Value, i64)>| {
             let read = Incoming::parse(call.clone());
-            let read = read.map(|c| (c.id, c.params.len())).map_err(|(id, e)| (id, e.code));
+            let read = read.map(|c| (c.id, c.params.len())).map_err(|e| (e.0, e.1.code));
             assert_eq!(read, expected, "{call}");
         };
         check(json!({ "id": 1, "method": "m" }), Ok((Some(json!(1)), 0)));
