@@ -1,5 +1,6 @@
 use super::*;
 use crate::policy::{PolicyFault, operations_of};
+use model::amount::Amount;
 use model::charter::*;
 use model::ids::CharterId;
 use model::intent::{Fee, Intent, Operation as Word};
