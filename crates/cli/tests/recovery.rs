@@ -201,7 +201,8 @@ fn a_spoiled_transfer_stops_its_pair_until_the_operator_resumes_it() {
         (metric(node, "outlast_pairs_stopped") == 1).then_some(())
     });
     assert_eq!(metric(node, "outlast_warnings_total{code=\"pair_stopped\"}"), 1);
-    assert!(traitor.warned("pair_stopped_by_peer"));
+    // The traitor hears of it by a message of its own.
+    wait_for("the word to the traitor", || traitor.warned("pair_stopped_by_peer").then_some(()));
     let epoch_before = epoch(node, traitor);
 
     assert_stopped(&cluster, victim, "refused while the pair is stopped");
