@@ -67,6 +67,13 @@ impl Engine {
         within
     }
 
+    /// Gives back what came to something: only what was in vain counts against a peer.
+    pub(crate) fn refund(&mut self, peer: NodeId, what: Costly) {
+        if let Some((_, used)) = self.budgets.get_mut(&(peer, what)) {
+            *used = used.saturating_sub(1);
+        }
+    }
+
     /// A warning that a peer can cause at will.
     pub(crate) fn warn_of(&mut self, peer: NodeId, code: &'static str, message: String) {
         if self.within_budget(peer, Costly::Warning) {

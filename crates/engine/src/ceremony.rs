@@ -387,7 +387,8 @@ impl Engine {
         let stored = self.stored.get(&vault).cloned().unwrap_or_default();
         let all = state.plan.members.iter().all(|n| *n == self.me || stored.contains(n));
         if all && !state.active {
-            let ceremony = state.plan.id();
+            let (ceremony, proposer) = (state.plan.id(), state.plan.proposer);
+            self.refund(proposer, Costly::Ceremony);
             self.commit(Entry::VaultActive(vault, ceremony));
             self.stored.remove(&vault);
         }
