@@ -2,7 +2,7 @@
 //!
 //! The edge is one partial tile per level; a tile that fills is handed out to be stored, and its root moves up.
 
-use crate::hash::{Hash, Hashes, empty_root, node};
+use crate::hash::{Hash, Hashes, empty_root, fold, node};
 use crate::tile::{Kind, TILE_WIDTH, TileId, Tiled};
 
 /// A full tile, ready to be stored for ever.
@@ -68,7 +68,7 @@ impl Edge {
             }
             let hashes = core::mem::take(tile);
             place /= u64::from(TILE_WIDTH);
-            carried = fold(&hashes);
+            carried = fold(&hashes).unwrap_or_else(empty_root);
             let id = TileId { kind: Kind::Hashes(level), index: place, width: TILE_WIDTH };
             full.push(FullTile { id, hashes });
             level = level.saturating_add(1);
@@ -84,7 +84,7 @@ impl Edge {
             while end > 0 {
                 let width = 1_usize << end.trailing_zeros();
                 let start = end.saturating_sub(width);
-                let subtree = tile.get(start..end).map_or_else(empty_root, fold);
+                let subtree = tile.get(start..end).and_then(fold).unwrap_or_else(empty_root);
                 root = Some(root.map_or(subtree, |right| node(&subtree, &right)));
                 end = start;
             }
@@ -108,15 +108,6 @@ impl Edge {
             _ => full(level, index),
         })
     }
-}
-
-/// Root of a row of 2^k hashes.
-fn fold(row: &[Hash]) -> Hash {
-    let mut row = row.to_vec();
-    while row.len() > 1 {
-        row = row.as_chunks::<2>().0.iter().map(|[left, right]| node(left, right)).collect();
-    }
-    row.pop().unwrap_or_else(empty_root)
 }
 
 #[cfg(test)]

@@ -27,6 +27,15 @@ pub trait Hashes {
     fn hash(&self, level: u8, index: u64) -> Option<Hash>;
 }
 
+/// Root of a row of 2^k hashes; `None` for an empty row.
+pub(crate) fn fold(row: &[Hash]) -> Option<Hash> {
+    let mut row = row.to_vec();
+    while row.len() > 1 {
+        row = row.as_chunks::<2>().0.iter().map(|[left, right]| node(left, right)).collect();
+    }
+    row.pop()
+}
+
 /// Largest power of two below `n`, where RFC 6962 splits a range of `n > 1` leaves.
 pub(crate) fn split(n: u64) -> u64 {
     match n.checked_next_power_of_two() {

@@ -1,6 +1,6 @@
 //! Tiles and entry bundles ([tlog-tiles](https://c2sp.org/tlog-tiles)): names, bytes, and a tree read from them.
 
-use crate::hash::{Hash, Hashes, node};
+use crate::hash::{Hash, Hashes, fold};
 
 /// Hashes in a full tile, entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;
@@ -136,11 +136,7 @@ impl<F: Fn(u8, u64) -> Option<Vec<Hash>>> Hashes for Tiled<F> {
         let tile = (self.0)(level / TILE_HEIGHT, first / width)?;
         let start = usize::try_from(first % width).ok()?;
         let end = start.checked_add(1 << inside)?;
-        let mut row = tile.get(start..end)?.to_vec();
-        while row.len() > 1 {
-            row = row.as_chunks::<2>().0.iter().map(|[left, right]| node(left, right)).collect();
-        }
-        row.pop()
+        fold(tile.get(start..end)?)
     }
 }
 
