@@ -176,7 +176,7 @@ impl Wire for Record {
         w.header(tags::JOURNAL_RECORD, 1);
         w.u64(self.sequence);
         w.fixed(&self.previous);
-        w.u64(self.at.0);
+        self.at.write(w);
         self.entry.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -184,7 +184,7 @@ impl Wire for Record {
         Ok(Self {
             sequence: r.u64()?,
             previous: r.fixed()?,
-            at: Timestamp(r.u64()?),
+            at: Timestamp::read(r)?,
             entry: Entry::read(r)?,
         })
     }

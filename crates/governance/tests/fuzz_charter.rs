@@ -8,6 +8,7 @@
 
 use governance::charter::{self, Fault};
 use model::charter::{Charter, SignedCharter};
+use model::hash;
 use model::wire::Wire;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -108,9 +109,21 @@ fn holds(charter: &Charter) -> bool {
     !charter::check(charter).iter().any(Fault::refuses)
 }
 
+/// Writes the corpus for `cargo fuzz` where `OUTLAST_FUZZ_CORPUS` names a directory (`fuzz/README.md`).
+fn keep(corpus: &[Vec<u8>]) {
+    let Some(dir) = std::env::var_os("OUTLAST_FUZZ_CORPUS") else { return };
+    let dir = std::path::Path::new(&dir).join("charter");
+    std::fs::create_dir_all(&dir).unwrap();
+    for data in corpus {
+        let name: String = hash::sha256(data).iter().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(dir.join(name), data).unwrap();
+    }
+}
+
 #[test]
 fn fuzz_texts_that_are_taken_hold_and_read_back() {
     let (good, corpus) = (texts(&["good"]), texts(&["good", "bad"]));
+    keep(&corpus.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>());
     let mut taken = 0;
     for_a_while(|round, noise| {
         let text = damage_text(noise, &good, &corpus);
@@ -137,6 +150,7 @@ fn fuzz_bytes_have_one_spelling_and_the_rules_of_texts() {
     let good =
         texts(&["good"]).iter().filter_map(|text| charter::parse(text).ok()).collect::<Vec<_>>();
     let corpus: Vec<Vec<u8>> = good.iter().map(Wire::to_bytes).collect();
+    keep(&corpus);
     let (mut held, mut refused) = (0, 0);
     for_a_while(|round, noise| {
         let bytes = damage_bytes(noise, &corpus);

@@ -1,5 +1,6 @@
 //! Exact 256-bit amounts in a chain's smallest unit (wei, satoshi, lamport, token units).
 
+use crate::wire::{Reader, Wire, WireError, Writer};
 use core::fmt;
 use core::str::FromStr;
 
@@ -152,6 +153,15 @@ impl<'de> serde::Deserialize<'de> for Amount {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Wire for Amount {
+    fn write(&self, w: &mut Writer) {
+        w.fixed(&self.0);
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        r.fixed().map(Self)
     }
 }
 

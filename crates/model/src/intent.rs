@@ -5,6 +5,7 @@
 
 use crate::amount::Amount;
 use crate::hash;
+use crate::wire::{Reader, Wire, WireError, Writer};
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,18 @@ impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Wire for Network {
+    fn write(&self, w: &mut Writer) {
+        w.text(&self.to_string());
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        let text = r.text()?;
+        let network: Self = text.parse().map_err(|_| WireError::Range("network"))?;
+        // `evm:01` names a chain to a person, but what is hashed has one spelling per meaning.
+        if network.to_string() == text { Ok(network) } else { Err(WireError::Spelling("network")) }
     }
 }
 
@@ -240,5 +253,27 @@ mod tests {
             assert_eq!(text.parse::<Network>().map(|n| n.to_string()), Ok(text.to_owned()));
         }
         assert!("ethereum".parse::<Network>().is_err());
+    }
+
+    #[test]
+    fn the_bytes_of_a_network_have_one_spelling_and_another_is_refused_by_name() {
+        let read = |text: &str| {
+            let mut w = Writer::default();
+            w.text(text);
+            let bytes = w.into_bytes();
+            Network::from_bytes(&bytes).map(|network| assert_eq!(network.to_bytes(), bytes))
+        };
+        for (text, expected) in [
+            ("evm:1", Ok(())),
+            ("evm:18446744073709551615", Ok(())),
+            ("bitcoin:regtest", Ok(())),
+            ("evm:01", Err(WireError::Spelling("network"))),
+            ("evm:+1", Err(WireError::Spelling("network"))),
+            ("evm:", Err(WireError::Range("network"))),
+            ("EVM:1", Err(WireError::Range("network"))),
+            ("bitcoin:", Err(WireError::Range("network"))),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
     }
 }

@@ -160,18 +160,6 @@ impl Request {
     }
 }
 
-fn write_network(w: &mut Writer, network: Network) {
-    w.text(&network.to_string());
-}
-
-fn read_network(r: &mut Reader<'_>) -> Result<Network, WireError> {
-    r.text()?.parse().map_err(|_| WireError::Range("network"))
-}
-
-fn read_amount(r: &mut Reader<'_>) -> Result<Amount, WireError> {
-    r.fixed().map(Amount)
-}
-
 impl Wire for RawKind {
     fn write(&self, w: &mut Writer) {
         w.u8(match self {
@@ -200,7 +188,7 @@ impl Wire for Ask {
             Self::EvmCall { to, value, data, gas_limit } => {
                 w.u8(1);
                 w.option(to.as_ref(), |w, to| w.fixed(to));
-                w.fixed(&value.0);
+                value.write(w);
                 w.bytes(data);
                 w.option(gas_limit.as_ref(), |w, gas| w.u64(*gas));
             }
@@ -235,7 +223,7 @@ impl Wire for Ask {
         match r.u8()? {
             1 => Ok(Self::EvmCall {
                 to: r.option(Reader::fixed)?,
-                value: read_amount(r)?,
+                value: Amount::read(r)?,
                 data: r.bytes(limits::TRANSACTION_BYTES_MAX)?,
                 gas_limit: r.option(Reader::u64)?,
             }),
@@ -331,29 +319,29 @@ impl Wire for Request {
     fn write(&self, w: &mut Writer) {
         w.header(tags::REQUEST, 1);
         w.fixed(&self.vault.0);
-        write_network(w, self.network);
+        self.network.write(w);
         self.path.write(w);
         self.ask.write(w);
-        w.option(self.fee_max.as_ref(), |w, fee| w.fixed(&fee.0));
+        w.option(self.fee_max.as_ref(), |w, fee| fee.write(w));
         w.fixed(&self.client.0);
         w.text(&self.idempotency_key);
         w.fixed(&self.entry.0);
-        w.u64(self.created_at.0);
-        w.u64(self.expires_at.0);
+        self.created_at.write(w);
+        self.expires_at.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
         r.header(tags::REQUEST, 1)?;
         Ok(Self {
             vault: VaultId(r.fixed()?),
-            network: read_network(r)?,
+            network: Network::read(r)?,
             path: DerivationPath::read(r)?,
             ask: Ask::read(r)?,
-            fee_max: r.option(read_amount)?,
+            fee_max: r.option(Amount::read)?,
             client: ClientId(r.fixed()?),
             idempotency_key: r.text()?,
             entry: NodeId(r.fixed()?),
-            created_at: Timestamp(r.u64()?),
-            expires_at: Timestamp(r.u64()?),
+            created_at: Timestamp::read(r)?,
+            expires_at: Timestamp::read(r)?,
         })
     }
 }

@@ -44,6 +44,9 @@ pub enum WireError {
     /// A value outside its range.
     #[error("{0} is out of range")]
     Range(&'static str),
+    /// A value that is written in another way than this one.
+    #[error("{0} in another than its one spelling")]
+    Spelling(&'static str),
 }
 
 /// A value with canonical bytes.

@@ -1,9 +1,6 @@
 //! Canonical bytes of a charter and of the parts that are no plain list of fields.
 
 use super::{CHARTER_BYTES_MAX, Charter, Credential, PasskeyKey, PolicyText};
-use crate::amount::Amount;
-use crate::intent::Network;
-use crate::time::Timestamp;
 use crate::wire::{Reader, Wire, WireError, Writer, tags};
 
 /// Tag of a charter's bytes, and its form.
@@ -101,36 +98,6 @@ impl Wire for Credential {
             3 => Ok(Self::Service { key: r.fixed()? }),
             _ => Err(WireError::Range("credential")),
         }
-    }
-}
-
-impl Wire for Network {
-    fn write(&self, w: &mut Writer) {
-        w.text(&self.to_string());
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        let text = r.text()?;
-        let network: Self = text.parse().map_err(|_| WireError::Range("network"))?;
-        // One spelling per value: `evm:01` reads as a number but is not what we write.
-        if network.to_string() == text { Ok(network) } else { Err(WireError::Range("network")) }
-    }
-}
-
-impl Wire for Amount {
-    fn write(&self, w: &mut Writer) {
-        w.fixed(&self.0);
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.fixed().map(Self)
-    }
-}
-
-impl Wire for Timestamp {
-    fn write(&self, w: &mut Writer) {
-        w.u64(self.0);
-    }
-    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.u64().map(Self)
     }
 }
 
