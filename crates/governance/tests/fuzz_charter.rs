@@ -115,7 +115,8 @@ fn keep(corpus: &[Vec<u8>]) {
     let dir = std::path::Path::new(&dir).join("charter");
     std::fs::create_dir_all(&dir).unwrap();
     for data in corpus {
-        let name: String = hash::sha256(data).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = |text: String, byte: &u8| format!("{text}{byte:02x}");
+        let name = hash::sha256(data).iter().fold(String::new(), hex);
         std::fs::write(dir.join(name), data).unwrap();
     }
 }
