@@ -46,6 +46,8 @@ const OTHERS_PAUSE_MS: u64 = 10;
 const PROPOSAL_BYTES_MAX: usize = limits::FRAME_BYTES_MAX - 1024;
 /// A silent peer is left out of signing sets for this long where others suffice, milliseconds.
 const SUSPECT_MS: u64 = 60_000;
+/// A peer that has too much to do is asked last for this long, milliseconds.
+const BUSY_MS: u64 = 2_000;
 
 /// When a request is tried again, and how often it was.
 #[derive(Debug, Clone, Copy)]
@@ -151,13 +153,14 @@ impl Engine {
             return None;
         }
         // First who refused this very request, then who holds this node, then who has no pair state where it is needed,
-        // then suspects, the worst first, then the highest seats.
+        // then suspects, the worst first, then who just said that it has too much to do, then the highest seats.
         let refused = self.refusers(id);
         let rank = |seat: &Seat| {
             let node = public.members.get(seat).copied().unwrap_or(self.me);
             let paired = !ecdsa || self.pairs.get(&node).is_some_and(Pair::is_ready);
             let held = self.held_by.contains_key(&node);
-            Reverse((refused.contains(&node), held, !paired, self.suspicion(node)))
+            let busy = self.busy.get(&node).is_some_and(|until| *until > self.now);
+            Reverse((refused.contains(&node), held, !paired, self.suspicion(node), busy))
         };
         let mut order: Vec<Seat> = seats.iter().rev().copied().filter(|s| *s != me).collect();
         order.sort_by_key(rank);
@@ -301,6 +304,11 @@ impl Engine {
     /// How often a peer was suspected lately: who is part of every failure weighs more than who was beside it once.
     fn suspicion(&self, peer: NodeId) -> u32 {
         self.suspects.get(&peer).filter(|(until, _)| *until > self.now).map_or(0, |(_, n)| *n)
+    }
+
+    /// A peer has too much to do: for a moment it counts as away where others suffice, and nothing is held against it.
+    pub(crate) fn note_busy(&mut self, peer: NodeId) {
+        self.busy.insert(peer, self.now.saturating_add_ms(BUSY_MS));
     }
 
     fn may_choose_again(&self, id: RequestId) -> bool {

@@ -1,10 +1,10 @@
 //! Key ceremonies: a plan, one screen for all, a yes from each operator, key generation, and a vault that counts as born
-//! only when every member's share is durable.
+//! only when every member's share is durable (`storing.rs`).
 //!
 //! Spec: `docs/spec/dkg.md`. A ceremony in the making does not survive a restart; it fails by name and is proposed anew.
 
 use crate::budgets::Costly;
-use crate::engine::{Engine, Keeping, vault_public_key, vault_share_key};
+use crate::engine::Engine;
 use crate::job::{Job, JobOutput};
 use crate::journal::{Entry, bounded};
 use crate::message::{CeremonyPlan, Message};
@@ -12,13 +12,10 @@ use crate::problem::{Class, Problem, refuse};
 use crate::sessions::Purpose as JobPurpose;
 use model::api;
 use model::entropy::Entropy;
-use model::hash;
 use model::ids::{CeremonyId, NodeId, Seat, VaultId};
 use model::keys::Purpose;
 use model::limits;
-use model::secret::Secret;
 use model::time::Timestamp;
-use model::wire::Wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use threshold::dkg;
@@ -29,8 +26,8 @@ const CEREMONIES_MAX: usize = 4096;
 const DKG_ROUNDS_MAX: u8 = 4;
 /// Ceremonies of one proposer that wait or run at most.
 const OPEN_PER_PEER_MAX: usize = 64;
-/// Vaults of which peers told that they stored them before this node did, at most.
-const STORED_EARLY_MAX: usize = 256;
+/// A message of key generation: at most 32 KiB of broadcast, its mark and one sealed sub-share.
+const DKG_BYTES_MAX: usize = 40 * 1024;
 
 /// One ceremony in memory.
 pub(crate) struct Ceremony {
@@ -184,11 +181,24 @@ impl Engine {
                 if let Some(ceremony) = self.ceremonies.get_mut(&id)
                     && ceremony.plan.members.contains(&peer)
                 {
+                    // It has not heard that this node gave up, and would wait in vain.
+                    if let Phase::Failed(reason) = &ceremony.phase {
+                        let message = Message::CeremonyFail(id, reason.clone());
+                        return self.send(peer, &message);
+                    }
                     ceremony.joined.insert(peer);
                     self.begin_when_all_joined(id);
+                } else if !self.ceremonies.contains_key(&id)
+                    && self.state.joined.contains(&id)
+                    && !self.state.made.contains_key(&id)
+                {
+                    self.tell_lost(peer, id);
                 }
             }
             Message::CeremonyFail(id, reason) => {
+                if self.hear_unfinished(peer, id, &reason) {
+                    return;
+                }
                 let member = self.ceremonies.get(&id).is_some_and(|c| {
                     c.plan.members.contains(&peer) && !matches!(c.phase, Phase::Done(_))
                 });
@@ -270,11 +280,20 @@ impl Engine {
             let text = format!("{name} sent round {round} of a ceremony that is not its and ours");
             return self.warn_of(peer, "unknown_ceremony", text);
         };
+        // Given up here: what was under way comes late, and says nothing about its sender.
+        if matches!(ceremony.phase, Phase::Failed(_)) {
+            return;
+        }
+        if bytes.len() > DKG_BYTES_MAX {
+            let text = format!("{name} sent {} bytes in round {round}", bytes.len());
+            return self.warn_of(peer, "over_long_message", format!("{text} of key generation"));
+        }
         // Before this node's own yes nobody can have begun; and a peer can be one round ahead, not more.
         let open = ceremony.is_open() && ceremony.joined.contains(&self.me);
         let last = DKG_ROUNDS_MAX.min(ceremony.round.saturating_add(1));
         if !open || round < ceremony.round.max(1) || round > last {
             let text = format!("{name} sent round {round} of key generation");
+            let text = format!("{text}; here it stands at round {}", ceremony.round);
             return self.warn_of(peer, "wrong_round", text);
         }
         // The first message of a round counts; a second one never replaces it.
@@ -336,75 +355,6 @@ impl Engine {
                 }
                 self.fail_ceremony(id, text, true);
             }
-        }
-    }
-
-    fn store_vault(&mut self, id: CeremonyId, outcome: dkg::Outcome) {
-        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
-        let vault = outcome.vault;
-        ceremony.phase = Phase::Done(vault);
-        let plan = ceremony.plan.clone();
-        let bytes = outcome.public.to_bytes();
-        let epoch = outcome.public.epoch;
-        let entry =
-            Entry::VaultStored { plan: plan.clone(), vault, epoch, hash: hash::sha256(&bytes) };
-        self.put_secret(vault_public_key(vault), Secret::new(bytes));
-        self.put_secret(vault_share_key(vault), outcome.share.to_bytes());
-        self.commit(entry);
-        self.keep_record(&plan, vault, outcome.transcript, outcome.confirmations);
-        let keeping = Keeping { public: Arc::new(outcome.public), share: Arc::new(outcome.share) };
-        self.vaults.insert(vault, keeping);
-        self.stored.entry(vault).or_default().insert(self.me);
-        let message = Message::VaultStored { ceremony: id, vault };
-        self.send_all(plan.members.iter().copied(), &message);
-        self.activate_when_all_stored(vault);
-    }
-
-    fn handle_vault_stored(&mut self, peer: NodeId, ceremony: CeremonyId, vault: VaultId) {
-        let Some(state) = self.state.vaults.get(&vault) else {
-            // The others may be faster; remember only what a ceremony of ours can use.
-            let expected = self.ceremonies.get(&ceremony).is_some_and(|c| {
-                c.plan.members.contains(&peer) && !matches!(c.phase, Phase::Failed(_))
-            });
-            if expected && self.stored.len() < STORED_EARLY_MAX {
-                self.stored.entry(vault).or_default().insert(peer);
-            }
-            return;
-        };
-        if !state.plan.members.contains(&peer) {
-            return;
-        }
-        if state.active {
-            // It restarted before it heard us.
-            return self.send(peer, &Message::VaultStored { ceremony, vault });
-        }
-        self.stored.entry(vault).or_default().insert(peer);
-        self.activate_when_all_stored(vault);
-    }
-
-    fn activate_when_all_stored(&mut self, vault: VaultId) {
-        let Some(state) = self.state.vaults.get(&vault) else { return };
-        let stored = self.stored.get(&vault).cloned().unwrap_or_default();
-        let all = state.plan.members.iter().all(|n| *n == self.me || stored.contains(n));
-        if all && !state.active {
-            let (ceremony, proposer) = (state.plan.id(), state.plan.proposer);
-            self.refund(proposer, Costly::Ceremony);
-            self.commit(Entry::VaultActive(vault, ceremony));
-            self.stored.remove(&vault);
-        }
-    }
-
-    /// After a restart: tell a peer which vaults of both wait for the last word.
-    pub(crate) fn tell_stored(&mut self, peer: NodeId) {
-        let waiting: Vec<_> = self
-            .state
-            .vaults
-            .iter()
-            .filter(|(_, v)| !v.active && v.plan.members.contains(&peer))
-            .map(|(id, v)| (v.plan.id(), *id))
-            .collect();
-        for (ceremony, vault) in waiting {
-            self.send(peer, &Message::VaultStored { ceremony, vault });
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::attempts::{Retry, Verdicts};
 use crate::budgets::{Costly, Unsigned};
 use crate::ceremony::Ceremony;
+use crate::early::{Early, Ended};
 use crate::event::{Effect, Event, Output};
 use crate::fill::Draft;
 use crate::hello::{Hello, PROTOCOL};
@@ -17,7 +18,7 @@ use crate::plans::Plans;
 use crate::quota::Queue;
 use crate::requests::Waiter;
 use crate::sending::Sending;
-use crate::sessions::{Early, Purpose, Session};
+use crate::sessions::{Purpose, Session};
 use crate::state::State;
 use crate::status::Status;
 use model::card::NodeKey;
@@ -76,7 +77,12 @@ pub struct Engine {
     pub(crate) pairs: BTreeMap<NodeId, Pair>,
     pub(crate) ceremonies: BTreeMap<CeremonyId, Ceremony>,
     pub(crate) stored: BTreeMap<VaultId, BTreeSet<NodeId>>,
+    /// Vaults that not every member stored, and why they are taken for given up.
+    pub(crate) unfinished: BTreeMap<VaultId, String>,
+    /// When a peer was last answered about a vault that is stored here.
+    pub(crate) stored_told: BTreeMap<(NodeId, VaultId), Timestamp>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) ended: Ended,
     pub(crate) early: BTreeMap<(SessionId, NodeId), Early>,
     pub(crate) waiters: BTreeMap<RequestId, Vec<Waiter>>,
     pub(crate) retries: BTreeMap<RequestId, Retry>,
@@ -85,6 +91,8 @@ pub struct Engine {
     pub(crate) budgets: BTreeMap<(NodeId, Costly), (Timestamp, u32)>,
     pub(crate) unsigned: BTreeMap<NodeId, Unsigned>,
     pub(crate) suspects: BTreeMap<NodeId, (Timestamp, u32)>,
+    /// Peers that said they had too much to do, until when they are asked last.
+    pub(crate) busy: BTreeMap<NodeId, Timestamp>,
     pub(crate) avoided: BTreeMap<String, Timestamp>,
     pub(crate) plans: Plans,
     pub(crate) drafts: BTreeMap<RequestId, Draft>,
@@ -96,7 +104,7 @@ pub struct Engine {
     /// Signed transactions that the chain node did not take, and why.
     pub(crate) unsent: BTreeMap<RequestId, (String, String)>,
     pub(crate) jobs: BTreeMap<JobId, Purpose>,
-    pub(crate) challenges: BTreeMap<(NodeId, VaultId), [u8; 32]>,
+    pub(crate) challenges: BTreeMap<(NodeId, VaultId), ([u8; 32], Timestamp)>,
     pub(crate) held_by: BTreeMap<NodeId, String>,
     pub(crate) counters: Status,
     pub(crate) proof_asked: Timestamp,
@@ -166,7 +174,10 @@ impl Engine {
             pairs: BTreeMap::new(),
             ceremonies: BTreeMap::new(),
             stored: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
+            stored_told: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            ended: Ended::default(),
             early: BTreeMap::new(),
             waiters: BTreeMap::new(),
             retries: BTreeMap::new(),
@@ -175,6 +186,7 @@ impl Engine {
             budgets: BTreeMap::new(),
             unsigned: BTreeMap::new(),
             suspects: BTreeMap::new(),
+            busy: BTreeMap::new(),
             avoided: BTreeMap::new(),
             plans: Plans::default(),
             drafts: BTreeMap::new(),
@@ -276,6 +288,7 @@ impl Engine {
         self.advance_waiting();
         self.expire_sessions();
         self.expire_ceremonies();
+        self.expire_unfinished();
         self.retry_requests(entropy);
         self.expire_waiters();
         self.offer_pairs(entropy);

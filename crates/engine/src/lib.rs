@@ -13,6 +13,7 @@ mod attempts;
 mod budgets;
 mod ceremony;
 mod command;
+mod early;
 mod engine;
 mod event;
 mod fill;
@@ -36,8 +37,10 @@ mod rounds;
 mod rules;
 mod sending;
 mod sessions;
+mod setup;
 mod state;
 mod status;
+mod storing;
 mod views;
 
 pub use command::{Caller, Command, CommandId, Reply};

@@ -27,6 +27,8 @@ pub(crate) struct Link {
     pub checked: bool,
     /// When an open question was last repeated.
     pub nudged: Timestamp,
+    /// When it was last told of every vault that is stored here and not by all.
+    pub retold: Timestamp,
     /// Messages over this link that did not read.
     pub garbage: u32,
 }
@@ -39,6 +41,8 @@ const SEEN_MS: u64 = 10_000;
 const TELL_MS: u64 = 1_000;
 /// Open questions are asked again after this, milliseconds: a frame may be lost with a link that lives.
 const NUDGE_MS: u64 = 2_000;
+/// A vault that is taken for given up is told of again after this, milliseconds.
+const RETELL_MS: u64 = 60_000;
 /// Messages of one link that may not read; the next one ends the link.
 const GARBAGE_MAX: u32 = 16;
 
@@ -61,7 +65,8 @@ impl Engine {
         }
         // A new run of the peer: whatever was in flight with the old one is gone.
         self.drop_sessions_with(peer, "the peer restarted");
-        let link = Link { journal: None, checked: false, nudged: self.now, garbage: 0 };
+        let (nudged, retold) = (self.now, self.now);
+        let link = Link { journal: None, checked: false, nudged, retold, garbage: 0 };
         self.links.insert(peer, link);
         if let Some(reason) = self.state.peers.get(&peer).and_then(|p| p.held.clone()) {
             return self.send(peer, &Message::Held { reason });
@@ -105,19 +110,21 @@ impl Engine {
     /// Repeats what a link still waits for.
     pub(crate) fn nudge_links(&mut self) {
         let now = self.now;
-        let due: Vec<NodeId> = self
+        let due: Vec<(NodeId, bool)> = self
             .links
             .iter_mut()
             .filter(|(_, link)| now.ms_since(link.nudged) >= NUDGE_MS)
             .map(|(peer, link)| {
                 link.nudged = now;
-                *peer
+                let all = now.ms_since(link.retold) >= RETELL_MS;
+                link.retold = if all { now } else { link.retold };
+                (*peer, all)
             })
             .collect();
-        for peer in due {
+        for (peer, all) in due {
             if self.is_accepted(peer) {
                 self.nudge_pair(peer);
-                self.tell_stored(peer);
+                self.tell_stored(peer, all);
                 self.tell_ceremonies(peer);
                 continue;
             }
@@ -133,8 +140,11 @@ impl Engine {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let before = link.journal.map_or(0, |known| known.length);
         let news = link.checked && journal.length > before;
-        if !news || !self.within_budget(peer, Costly::Journal) || !journal.is_of(peer) {
+        if !news || !self.within_budget(peer, Costly::Journal) {
             return;
+        }
+        if !journal.is_of(peer) {
+            return self.name_forged_head(peer, "its own");
         }
         if let Some(link) = self.links.get_mut(&peer) {
             link.journal = Some(journal);
@@ -144,6 +154,13 @@ impl Engine {
         if journal.length >= seen.saturating_add(SEEN_STRIDE) {
             self.commit(Entry::PeerSeen(peer, journal));
         }
+    }
+
+    /// Nobody but the node that a head is of can sign it, and an honest peer passes on only what it checked.
+    fn name_forged_head(&mut self, peer: NodeId, whose: &str) {
+        let text =
+            format!("{} showed a head of {whose} journal that is forged", self.name_of(peer));
+        self.warn_of(peer, "forged_head", text);
     }
 
     /// Tells every peer how this node's journal grew, and writes down how far theirs have come.
@@ -182,9 +199,12 @@ impl Engine {
     /// Our own signed word that our journal had come further, or another way: this disk went back. A head of an earlier
     /// life tells nothing new: that the disk went back since then was accepted, and a traitor shows it again at will.
     fn check_own_head(&mut self, peer: NodeId, seen: JournalHead) {
+        if !seen.is_of(self.me) {
+            return self.name_forged_head(peer, "this node's");
+        }
         let life = self.state.life;
         let same = seen.life == life && self.head_at(seen.length) == Some(seen.head);
-        if seen.life < life || same || !seen.is_of(self.me) {
+        if seen.life < life || same {
             return;
         }
         self.accepted_by.remove(&peer);
@@ -214,9 +234,20 @@ impl Engine {
         let (wanted_length, wanted_head) =
             state.seen.map_or((0, [0; 32]), |seen| (seen.length, seen.head));
         let waiting = self.links.get(&peer).is_some_and(|link| !link.checked);
-        let wanted = waiting && length == wanted_length;
-        if !wanted || !self.within_budget(peer, Costly::History) || !now.is_of(peer) {
+        // The question was repeated, and answered already.
+        if !waiting || !self.within_budget(peer, Costly::History) {
             return;
+        }
+        if length != wanted_length {
+            let text = format!(
+                "{} was asked about record {wanted_length} of its journal, \
+                 and answered about {length}",
+                self.name_of(peer)
+            );
+            return self.warn_of(peer, "wrong_history", text);
+        }
+        if !now.is_of(peer) {
+            return self.name_forged_head(peer, "its own");
         }
         if head == Some(wanted_head) && now.length >= wanted_length {
             if let Some(link) = self.links.get_mut(&peer) {
@@ -240,7 +271,7 @@ impl Engine {
             self.links.insert(peer, link);
         }
         self.greet_pair(peer, entropy);
-        self.tell_stored(peer);
+        self.tell_stored(peer, true);
         self.tell_ceremonies(peer);
     }
 

@@ -16,6 +16,8 @@ use threshold::proof::{self, ShareProof};
 const IDLE_MS: u64 = 4 * 60 * 1000;
 /// Pause between two attempts to prove, milliseconds.
 const ASK_PAUSE_MS: u64 = 10_000;
+/// A challenge that was not answered stands for this long, milliseconds.
+const CHALLENGE_MS: u64 = 60_000;
 
 impl Engine {
     pub(crate) fn prove_when_idle(&mut self) {
@@ -37,6 +39,8 @@ impl Engine {
         let candidates: Vec<(VaultId, Vec<NodeId>)> = self
             .vaults
             .iter()
+            // Of a vault that is not born a member may hold nothing.
+            .filter(|(vault, _)| !self.state.unborn.contains(vault))
             .map(|(vault, keeping)| {
                 let members = keeping.public.members.values().copied();
                 let peers = members.filter(|node| *node != self.me && present.contains(node));
@@ -79,13 +83,23 @@ impl Engine {
 
     fn challenge(&mut self, peer: NodeId, vault: VaultId, entropy: &mut dyn Entropy) {
         let member = self.vaults.get(&vault).is_some_and(|k| k.public.seat_of(peer).is_some());
+        if !member {
+            let text =
+                format!("{} asks about a vault that is not its and ours", self.name_of(peer));
+            return self.warn_of(peer, "unknown_vault", text);
+        }
         // A challenge is answered by one proof at most, so its budget is also that of the proofs to verify.
-        if !member || !self.within_budget(peer, Costly::Proof) {
+        if !self.within_budget(peer, Costly::Proof) {
             return;
         }
-        let mut challenge = [0u8; 32];
-        entropy.fill(&mut challenge);
-        self.challenges.insert((peer, vault), challenge);
+        // Asked again while the answer is under way, it is the same challenge, or an honest proof would not fit.
+        let now = self.now;
+        self.challenges.retain(|_, (_, since)| now.ms_since(*since) < CHALLENGE_MS);
+        let (challenge, _) = *self.challenges.entry((peer, vault)).or_insert_with(|| {
+            let mut fresh = [0u8; 32];
+            entropy.fill(&mut fresh);
+            (fresh, now)
+        });
         self.send(peer, &Message::ChallengeTell { vault, challenge });
     }
 
@@ -109,7 +123,10 @@ impl Engine {
     }
 
     fn check_proof(&mut self, peer: NodeId, vault: VaultId, bytes: &[u8]) {
-        let Some(challenge) = self.challenges.remove(&(peer, vault)) else { return };
+        let Some((challenge, _)) = self.challenges.remove(&(peer, vault)) else {
+            let text = format!("{} proves a share that it was not asked for", self.name_of(peer));
+            return self.warn_of(peer, "unasked_proof", text);
+        };
         let Some(keeping) = self.vaults.get(&vault) else { return };
         let Some(seat) = keeping.public.seat_of(peer) else { return };
         let valid = ShareProof::from_bytes(bytes).is_ok_and(|proof| {

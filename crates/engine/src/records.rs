@@ -87,7 +87,15 @@ impl Engine {
     /// A peer says that it can convict a member: checked once for each peer and ceremony, off this thread.
     pub(crate) fn handle_evidence(&mut self, peer: NodeId, id: CeremonyId, bytes: Vec<u8>) {
         let kept = self.state.broken(id).is_some();
-        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
+        let ran = self.state.joined.contains(&id);
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else {
+            // Of one that this node joined and then forgot in a restart, an honest member may still speak.
+            if !ran {
+                let text = format!("{} accuses in a ceremony unknown here", self.name_of(peer));
+                self.warn_of(peer, "unknown_ceremony", text);
+            }
+            return;
+        };
         // Before this node's own yes nothing in it is signed by this node.
         let member = ceremony.plan.members.contains(&peer) && ceremony.joined.contains(&self.me);
         if kept || !member || !ceremony.accusers.insert(peer) {

@@ -8,24 +8,16 @@ use crate::job::{Job, JobOutput};
 use crate::journal::Entry;
 use crate::message::Message;
 use crate::pairs::{Answer, Pair};
-use crate::sessions::{Early, Item, Place, Purpose, Run, Tickets};
+use crate::sessions::{Item, Place, Purpose, Run, Tickets};
 use model::hash;
 use model::ids::{NodeId, Seat, SessionId};
 use model::keys::KeyKind;
-use model::limits;
 use model::signing::SignItem;
 use model::wire::Wire;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use threshold::pair::{PairState, Settled};
 use threshold::sign;
-
-/// Messages of one session that may come before its proposal.
-const EARLY_MESSAGES_MAX: usize = 2 * limits::ITEMS_PER_REQUEST_MAX;
-/// Sessions of which one peer may have sent early messages.
-const EARLY_SESSIONS_MAX: usize = limits::SESSIONS_MAX;
-/// Bytes of early messages of one peer.
-const EARLY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Rounds of a signature; a message of a later one is garbage.
 fn rounds_of(key: KeyKind) -> u8 {
@@ -78,7 +70,15 @@ impl Engine {
         };
         let seat = state.members.iter().find(|(_, node)| **node == peer).map(|(seat, _)| *seat);
         let key = state.plan.items.get(usize::from(index)).map(|item| item.key);
-        let (Some(seat), Some(key)) = (seat, key) else { return };
+        // Neither can be honest, however late or often it comes: the session binds its signers and its signatures.
+        let Some(seat) = seat else {
+            let text = format!("{} does not sign in this session", self.name_of(peer));
+            return self.warn_of(peer, "not_a_signer", text);
+        };
+        let Some(key) = key else {
+            let text = format!("{} sent round {round} of signature {index}", self.name_of(peer));
+            return self.warn_of(peer, "unknown_item", format!("{text}, which there is not"));
+        };
         if bytes.len() > round_bytes_max(key) {
             let text =
                 format!("{} sent {} bytes in round {round}", self.name_of(peer), bytes.len());
@@ -89,8 +89,9 @@ impl Engine {
         let ahead = item.round.saturating_add(1);
         let open = round >= item.round.max(1) && round <= rounds_of(key).min(ahead);
         if !open || matches!(item.run, Run::Done(_)) {
+            let here = item.round;
             let text = format!("{} sent round {round}", self.name_of(peer));
-            return self.warn_of(peer, "wrong_round", text);
+            return self.warn_of(peer, "wrong_round", format!("{text}; here it is round {here}"));
         }
         // The first message of a round counts; a second one never replaces it.
         let taken = round == item.round && matches!(item.run, Run::Busy);
@@ -100,44 +101,6 @@ impl Engine {
         }
         item.inbox.insert((round, seat), bytes);
         self.advance_item(session, index);
-    }
-
-    fn keep_early(
-        &mut self,
-        peer: NodeId,
-        session: SessionId,
-        item: u16,
-        round: u8,
-        bytes: Vec<u8>,
-    ) {
-        let of_peer = self.early.iter().filter(|((_, from), _)| *from == peer);
-        let (count, total) = of_peer.fold((0usize, 0usize), |(n, total), (_, early)| {
-            (n.saturating_add(1), total.saturating_add(early.bytes))
-        });
-        if count >= EARLY_SESSIONS_MAX || total.saturating_add(bytes.len()) > EARLY_BYTES_MAX {
-            return;
-        }
-        let since = self.now;
-        let early = self.early.entry((session, peer)).or_insert_with(|| Early {
-            since,
-            bytes: 0,
-            messages: Vec::new(),
-        });
-        if early.messages.len() < EARLY_MESSAGES_MAX {
-            early.bytes = early.bytes.saturating_add(bytes.len());
-            early.messages.push((item, round, bytes));
-        }
-    }
-
-    pub(crate) fn take_early(&mut self, session: SessionId) {
-        let peers: Vec<NodeId> =
-            self.early.keys().filter(|(id, _)| *id == session).map(|(_, peer)| *peer).collect();
-        for peer in peers {
-            let early = self.early.remove(&(session, peer));
-            for (item, round, bytes) in early.into_iter().flat_map(|early| early.messages) {
-                self.handle_round(peer, session, item, round, bytes);
-            }
-        }
     }
 
     /// Hands the next round to a job once every other signer's message is there.

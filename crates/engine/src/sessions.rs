@@ -31,8 +31,6 @@ const REFUSALS_PER_PERIOD_MAX: u32 = 120;
 const REFUSALS_PERIOD_MS: u64 = 60_000;
 /// Refusals that honest signers give in a race, and that say nothing about them.
 const PASSING: [&str; 3] = ["in_use", "in_flight", "replayed"];
-/// Early messages are forgotten after this, milliseconds.
-const EARLY_MS_MAX: u64 = 5_000;
 
 /// A place at every gate that a job's answers must pass, by the seat of the peer.
 pub(crate) type Tickets = BTreeMap<Seat, Place>;
@@ -84,13 +82,6 @@ pub(crate) enum Run {
     Busy,
     Waiting(Box<sign::Running>),
     Done(Signature),
-}
-
-/// Messages that came before their session's proposal.
-pub(crate) struct Early {
-    pub since: Timestamp,
-    pub bytes: usize,
-    pub messages: Vec<(u16, u8, Vec<u8>)>,
 }
 
 impl Engine {
@@ -215,6 +206,13 @@ impl Engine {
                     .sessions
                     .get(&session)
                     .is_some_and(|s| s.members.values().any(|node| *node == peer));
+                if !member && self.sessions.contains_key(&session) {
+                    let text = format!(
+                        "{} gave up a session that it does not sign in",
+                        self.name_of(peer)
+                    );
+                    self.warn_of(peer, "not_a_signer", text);
+                }
                 if member {
                     let text = format!("{} gave up: {reason}", self.name_of(peer));
                     self.suspect_all(session);
@@ -238,7 +236,8 @@ impl Engine {
             |s: &&Session| s.proposal.coordinator == peer && s.proposal.request.vault == vault;
         let of_vault = self.sessions.values().filter(of_vault).count();
         // Only the node that took a request proposes it: nobody else chooses its nonce or fee, or cancels it.
-        let result = if proposal.coordinator != peer || proposal.request.entry != peer {
+        let own = proposal.coordinator == peer && proposal.request.entry == peer;
+        let result = if !own {
             let text = "the proposer is not the node that took the request";
             Err(refuse(Class::Refused, "invalid_coordinator", text))
         } else if !self.has_room(peer) {
@@ -254,6 +253,10 @@ impl Engine {
         };
         let refusal = result.err().map(|p| (bounded(p.code), bounded(&p.message)));
         if let Some((code, reason)) = &refusal {
+            // A session ends at the word of its own coordinator: another member that shows the proposal first ends nothing.
+            if own {
+                self.forget_session(session);
+            }
             self.early.remove(&(session, peer));
             self.counters.refused_total = self.counters.refused_total.saturating_add(1);
             if self.may_record_refusal(peer, code) {
@@ -292,12 +295,12 @@ impl Engine {
         }
     }
 
-    /// A session that runs or ran here: its proposal came twice.
+    /// A session that runs or ran here, or was refused: its proposal came twice.
     fn is_known(&self, session: SessionId, request: RequestId) -> bool {
         let state = self.state.requests.get(&request);
         let decided = state.and_then(|s| s.decided.as_ref()).is_some_and(|d| d.session == session);
         let signed = state.and_then(|s| s.signed.as_ref()).is_some_and(|s| s.0 == session);
-        decided || signed || self.sessions.contains_key(&session)
+        decided || signed || self.sessions.contains_key(&session) || self.ended.holds(&session)
     }
 
     fn handle_verdict(
@@ -308,10 +311,17 @@ impl Engine {
         refusal: Option<(String, String)>,
         entropy: &mut dyn Entropy,
     ) {
+        // Of a session that is over: a verdict may be late.
         let Some(state) = self.sessions.get_mut(&session) else { return };
         let asked = state.request == request && state.proposal.coordinator == self.me;
         if !asked || !state.members.values().any(|node| *node == peer) {
-            return;
+            let text = format!("{} judged what this node did not ask it", self.name_of(peer));
+            return self.warn_of(peer, "unasked_verdict", text);
+        }
+        // The first one counts.
+        if state.verdicts.contains_key(&peer) {
+            let text = format!("{} judged session {} twice", self.name_of(peer), session.short());
+            return self.warn_of(peer, "duplicate_message", text);
         }
         state.verdicts.insert(peer, refusal.clone());
         self.note_verdict(request, peer, refusal.clone());
@@ -319,7 +329,9 @@ impl Engine {
             let text = format!("{} refused: {reason}", self.name_of(peer));
             let others = self.others_suffice(request);
             let taken = code == "already_used" || code == "in_use";
-            if !PASSING.contains(&code.as_str()) {
+            if code == "overloaded" {
+                self.note_busy(peer);
+            } else if !PASSING.contains(&code.as_str()) {
                 self.suspect([peer]);
             }
             // One peer's word does not make a gap in the nonces where others can be asked.
@@ -360,6 +372,7 @@ impl Engine {
             return;
         }
         let Some(state) = self.sessions.remove(&session) else { return };
+        self.forget_session(session);
         self.counters.signed_total = self.counters.signed_total.saturating_add(1);
         self.counters.last_proof_ms = self.now.0;
         self.commit(Entry::Signed { request: state.request, session, signatures });
@@ -369,6 +382,7 @@ impl Engine {
     /// Ends a session without a signature. What it held is free again unless the last-round message left.
     pub(crate) fn drop_session(&mut self, session: SessionId, reason: &str, tell: bool) {
         let Some(state) = self.sessions.remove(&session) else { return };
+        self.forget_session(session);
         self.counters.failed_total = self.counters.failed_total.saturating_add(1);
         let spent = self
             .state
@@ -432,8 +446,7 @@ impl Engine {
             self.suspect(silent);
             self.fail_session(session, &format!("no answer from {}", names.join(", ")));
         }
-        let now = self.now;
-        self.early.retain(|_, early| now.ms_since(early.since) <= EARLY_MS_MAX);
+        self.expire_early();
     }
 
     /// The members whose message of the current round is missing. Silence is not proof of anything.

@@ -38,6 +38,10 @@ pub(crate) struct State {
     pub spends: BTreeMap<String, RequestId>,
     /// Ceremonies that this node said yes to, ever: one is never run twice.
     pub joined: BTreeSet<CeremonyId>,
+    /// The vault of each ceremony of which this node stored its share.
+    pub made: BTreeMap<CeremonyId, VaultId>,
+    /// Those of them that not every member is known to have stored.
+    pub unborn: BTreeSet<VaultId>,
     /// Hash of the ceremony's record by vault.
     pub recorded: BTreeMap<VaultId, [u8; 32]>,
     /// Evidence that is kept, oldest first.
@@ -118,6 +122,8 @@ pub(crate) struct VaultState {
     pub hash: [u8; 32],
     /// Every member stored its share.
     pub active: bool,
+    /// When this node stored its own.
+    pub since: Timestamp,
 }
 
 /// One service key.
@@ -199,12 +205,15 @@ impl State {
                 self.joined.insert(plan.id());
             }
             Entry::VaultStored { plan, vault, hash, .. } => {
-                let state = VaultState { plan: plan.clone(), hash: *hash, active: false };
-                self.vaults.insert(*vault, state);
+                self.made.insert(plan.id(), *vault);
+                self.unborn.insert(*vault);
+                let (plan, hash) = (plan.clone(), *hash);
+                self.vaults.insert(*vault, VaultState { plan, hash, active: false, since: at });
             }
             Entry::VaultActive(vault, _) => {
                 if let Some(state) = self.vaults.get_mut(vault) {
                     state.active = true;
+                    self.unborn.remove(vault);
                 }
             }
             Entry::CeremonyRecorded(_, vault, hash) => {

@@ -3,12 +3,13 @@
 use crate::ceremony::{Ceremony, Phase};
 use crate::command::{Caller, Command, Reply};
 use crate::engine::Engine;
+use crate::message::CeremonyPlan;
 use crate::problem::{Class, Problem, refuse};
 use crate::state::{PairRecord, RequestState};
 use model::api;
 use model::card::NodeCard;
 use model::hd::DerivationPath;
-use model::ids::{CeremonyId, RequestId, VaultId};
+use model::ids::{CeremonyId, NodeId, RequestId, VaultId};
 use model::intent::Network;
 use model::keys::KeyKind;
 
@@ -121,37 +122,67 @@ impl Engine {
                 warn("pair_stopped", format!("{}: {reason}", peer.card.operator));
             }
         }
+        for (vault, reason) in &self.unfinished {
+            warn("ceremony_unfinished", format!("vault {}: {reason}", vault.short()));
+        }
         warnings
     }
 
     pub(crate) fn ceremony_reply(&self, id: CeremonyId) -> Result<Reply, Problem> {
-        let ceremony = self.ceremonies.get(&id);
-        ceremony.map(|c| Reply::Ceremony(self.ceremony_view(c))).ok_or_else(|| {
+        let running = self.ceremonies.get(&id).map(|c| self.ceremony_view(c));
+        let view = running.or_else(|| self.stored_view(*self.state.made.get(&id)?));
+        view.map(Reply::Ceremony).ok_or_else(|| {
             refuse(Class::NotFound, "unknown_ceremony", "no such ceremony here")
                 .hint("a ceremony in the making does not survive a restart; start it anew")
         })
     }
 
     pub(crate) fn ceremony_views(&self) -> Vec<api::CeremonyView> {
-        self.ceremonies.values().map(|c| self.ceremony_view(c)).collect()
+        let kept = self.ceremonies.values().map(|c| self.ceremony_view(c));
+        // After a restart: what this node stored and waits for is not forgotten.
+        let of = |vault: &VaultId| self.state.vaults.get(vault).map(|state| state.plan.id());
+        let unborn = self.state.unborn.iter();
+        let unborn = unborn.filter(|v| of(v).is_some_and(|id| !self.ceremonies.contains_key(&id)));
+        kept.chain(unborn.filter_map(|vault| self.stored_view(*vault))).collect()
     }
 
     fn ceremony_view(&self, ceremony: &Ceremony) -> api::CeremonyView {
-        let plan = &ceremony.plan;
-        let active =
-            |vault: &VaultId| self.state.vaults.get(vault).is_some_and(|state| state.active);
-        let (state, vault, failure) = match &ceremony.phase {
-            Phase::Waiting => ("waiting", None, None),
-            Phase::Busy | Phase::Running(_) => ("running", None, None),
-            Phase::Done(vault) if active(vault) => ("done", Some(*vault), None),
-            // Stored here; the others' word is on its way.
-            Phase::Done(vault) => ("running", Some(*vault), None),
-            Phase::Failed(reason) => ("failed", None, Some(reason.clone())),
+        let (state, failure) = match &ceremony.phase {
+            Phase::Waiting => ("waiting", None),
+            Phase::Busy | Phase::Running(_) => ("running", None),
+            Phase::Done(vault) => return self.view_of_stored(&ceremony.plan, *vault),
+            Phase::Failed(reason) => ("failed", Some(reason.clone())),
         };
-        let member = |node: &model::ids::NodeId| api::CeremonyMember {
+        let joined = |node: &NodeId| ceremony.joined.contains(node);
+        self.view_of_plan(&ceremony.plan, joined, (state, None, failure))
+    }
+
+    fn stored_view(&self, vault: VaultId) -> Option<api::CeremonyView> {
+        let state = self.state.vaults.get(&vault)?;
+        Some(self.view_of_stored(&state.plan, vault))
+    }
+
+    /// This node's share is stored: the others' word came, is on its way, or is taken for lost.
+    fn view_of_stored(&self, plan: &CeremonyPlan, vault: VaultId) -> api::CeremonyView {
+        let state = match self.unfinished.get(&vault) {
+            Some(reason) => ("failed", Some(vault), Some(reason.clone())),
+            None if self.state.unborn.contains(&vault) => ("running", Some(vault), None),
+            None => ("done", Some(vault), None),
+        };
+        // Nobody stores before everybody said yes.
+        self.view_of_plan(plan, |_| true, state)
+    }
+
+    fn view_of_plan(
+        &self,
+        plan: &CeremonyPlan,
+        joined: impl Fn(&NodeId) -> bool,
+        (state, vault, failure): (&str, Option<VaultId>, Option<String>),
+    ) -> api::CeremonyView {
+        let member = |node: &NodeId| api::CeremonyMember {
             node: *node,
             operator: self.name_of(*node),
-            joined: ceremony.joined.contains(node),
+            joined: joined(node),
         };
         api::CeremonyView {
             id: plan.id(),

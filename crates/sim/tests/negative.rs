@@ -12,7 +12,9 @@ use model::wire::Wire;
 use sim::random::Seeded;
 use sim::run::request_in;
 use sim::{Faults, World, fixture};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// What is done to every message of one kind that node 0 sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,13 @@ enum Defect {
 enum Exercise {
     Link,
     Pair,
+    /// The same, until what does not come is named.
+    LatePair,
     Ceremony,
+    /// The same, until what does not come is named.
+    LateCeremony,
+    /// The same, and node 1 proposes.
+    Invited,
     Sign(u64),
     Idle,
 }
@@ -101,7 +109,7 @@ fn spoiled(defect: Defect, mut frame: Vec<u8>) -> Vec<Vec<u8>> {
         }
         Defect::OverLong => {
             let long = |mut bytes: Vec<u8>| {
-                bytes.resize(70_000, 0);
+                bytes.resize(if kind_of(&frame) == 5 { 160_000 } else { 70_000 }, 0);
                 bytes
             };
             let message = match Message::from_bytes(&frame) {
@@ -150,25 +158,35 @@ fn unasked(kind: u8, vault: VaultId) -> Vec<u8> {
     message.to_bytes()
 }
 
+/// Counts what was said otherwise than an honest node would: a case that spoils nothing shows nothing.
+type Count = Rc<Cell<usize>>;
+
 /// From here on node 0 spoils what it says of this kind; of pairs, whose making is dear, to node 1 alone.
-fn spoil(world: &mut World, kind: u8, defect: Defect, vault: VaultId) {
-    let mut extra = (defect == Defect::Unasked).then(|| unasked(kind, vault));
+fn spoil(world: &mut World, kind: u8, defect: Defect, vault: VaultId) -> Count {
+    let spoilt = Count::default();
+    let count = Rc::clone(&spoilt);
+    let extra = (defect == Defect::Unasked).then(|| unasked(kind, vault));
+    let mut said = 0;
     world.set_tamper(Some(Box::new(move |from, to, frame| {
         if from != 0 || to == 2 && (4..=7).contains(&kind) {
             return vec![frame];
         }
-        // Once a link is checked, or it would not be read.
+        // Once node 0 checked the link, and once more: the first may come before node 1 did, and is then not read.
         let ready = to == 1 && !(1..=3).contains(&kind_of(&frame));
-        let more = if ready { extra.take() } else { None };
-        let frames = if kind_of(&frame) == kind { spoiled(defect, frame) } else { vec![frame] };
+        said += usize::from(ready);
+        let more = extra.clone().filter(|_| ready && said <= 2);
+        let hit = kind_of(&frame) == kind && defect != Defect::Unasked;
+        count.set(count.get() + usize::from(hit || more.is_some()));
+        let frames = if hit { spoiled(defect, frame) } else { vec![frame] };
         frames.into_iter().chain(more).collect()
     })));
+    spoilt
 }
 
 /// From here on node 0 keeps what it says of this kind, to say it again in the next exercise.
-fn replay(world: &mut World, kind: u8, exercise: Exercise, vault: VaultId) {
-    let kept = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-    let keep = std::rc::Rc::clone(&kept);
+fn replay(world: &mut World, kind: u8, exercise: Exercise, vault: VaultId) -> Count {
+    let kept = Rc::new(RefCell::new(Vec::new()));
+    let keep = Rc::clone(&kept);
     world.set_tamper(Some(Box::new(move |from, to, frame| {
         if (from, to) == (0, 1) && kind_of(&frame) == kind {
             keep.borrow_mut().push(frame.clone());
@@ -179,11 +197,15 @@ fn replay(world: &mut World, kind: u8, exercise: Exercise, vault: VaultId) {
     let mut kept: Vec<Vec<u8>> = kept.take();
     assert!(!kept.is_empty(), "kind {kind} was not said in {exercise:?}");
     kept.truncate(8);
+    let said = Count::default();
+    let count = Rc::clone(&said);
     world.set_tamper(Some(Box::new(move |from, to, frame| {
         let ready = (from, to) == (0, 1) && !(1..=3).contains(&kind_of(&frame));
         let old = if ready { std::mem::take(&mut kept) } else { Vec::new() };
+        count.set(count.get() + old.len());
         [frame].into_iter().chain(old).collect()
     })));
+    said
 }
 
 /// Codes of the answers to what the honest callers asked.
@@ -192,22 +214,23 @@ fn run(world: &mut World, vault: VaultId, exercise: Exercise, number: u64) -> Ve
         Exercise::Link => {
             world.break_link(0, 1, 10);
             world.break_link(0, 2, 10);
-            world.pass(6_000);
+            world.pass(8_000);
             Vec::new()
         }
-        Exercise::Pair => {
+        Exercise::Pair | Exercise::LatePair => {
             world.resume(0, "the clock jumped by 3600000 ms", None);
-            world.pass(1_500);
+            world.pass(if exercise == Exercise::Pair { 1_500 } else { 16_500 });
             Vec::new()
         }
-        Exercise::Ceremony => {
+        Exercise::Ceremony | Exercise::LateCeremony | Exercise::Invited => {
             let members = (0..3).filter_map(|node| world.id(node)).collect();
             let (purpose, name) = (Purpose::Test, "spoiled".to_owned());
             let new = NewCeremony { purpose, name, members, threshold: 2 };
             // Node 0 proposes, so that it says all there is to say.
-            let reply = world.ask_and_wait(0, Command::NewCeremony(new), 100);
+            let proposer = usize::from(exercise == Exercise::Invited);
+            let reply = world.ask_and_wait(proposer, Command::NewCeremony(new), 100);
             assert!(matches!(reply, Some(Ok(_))), "{reply:?}");
-            world.pass(8_000);
+            world.pass(if exercise == Exercise::Ceremony { 8_000 } else { 61 * 60_000 });
             Vec::new()
         }
         Exercise::Sign(kind) => {
@@ -222,7 +245,8 @@ fn run(world: &mut World, vault: VaultId, exercise: Exercise, number: u64) -> Ve
             codes
         }
         Exercise::Idle => {
-            world.pass(5 * 60_000);
+            // Long enough for every member's turn.
+            world.pass(14 * 60_000);
             Vec::new()
         }
     }
@@ -292,14 +316,15 @@ fn mismatch(case: Case) -> Option<String> {
         let mut world = ready.world(u64::from(kind), Faults::NONE);
         let vault = ready.vault;
         world.pass(3_000);
-        if defect == Defect::Later {
-            replay(&mut world, kind, exercise, vault);
+        let spoilt = if defect == Defect::Later {
+            replay(&mut world, kind, exercise, vault)
         } else {
-            spoil(&mut world, kind, defect, vault);
-        }
+            spoil(&mut world, kind, defect, vault)
+        };
         world.warnings.clear();
         let mut codes: BTreeSet<String> = run(&mut world, vault, exercise, 2).into_iter().collect();
         codes.extend(world.warnings.iter().filter(|w| w.0 != 0).map(|w| w.1.to_owned()));
+        assert!(spoilt.get() > 0, "{case:?}: nothing was spoiled");
         // A refused proposal is named in the journal and to its proposer.
         codes.extend([1, 2].iter().flat_map(|node| entries(&world, *node)).filter_map(|entry| {
             if let Entry::Refused { code, .. } = entry { Some(code) } else { None }
@@ -334,30 +359,30 @@ fn check(cases: impl IntoIterator<Item = Case>) {
 }
 
 use Defect::{Epoch, Flip, Later, OverLong, Step, Trailing, Twice, Unasked};
-use Exercise::{Ceremony, Idle, Link, Pair, Sign};
+use Exercise::{Ceremony, Idle, Invited, LateCeremony, LatePair, Link, Pair, Sign};
 
 #[test]
 fn what_is_wrong_with_a_word_about_journals_is_named() {
     check([
         (1, Flip(0), Link, "malformed_message", false),
-        (1, Flip(500), Link, "", false),
-        (1, Flip(990), Link, "", false),
+        (1, Flip(500), Link, "forged_head", false),
+        (1, Flip(990), Link, "forged_head", false),
         (1, Twice, Link, "", false),
         (1, Later, Link, "", false),
         (1, Trailing, Link, "malformed_message", false),
-        (2, Flip(0), Link, "", false),
+        (2, Flip(0), Link, "wrong_history", false),
         (2, Flip(150), Link, "peer_held", false),
-        (2, Flip(990), Link, "", false),
+        (2, Flip(990), Link, "forged_head", false),
         (2, Twice, Link, "", false),
         (2, Later, Link, "", false),
         (2, Trailing, Link, "malformed_message", false),
         (3, Unasked, Link, "held_by_peer", false),
-        (21, Flip(500), Sign(2), "", false),
-        (21, Flip(990), Sign(2), "", false),
+        (21, Flip(500), Sign(2), "forged_head", false),
+        (21, Flip(990), Sign(2), "forged_head", false),
         (21, Twice, Sign(2), "", false),
         (21, Later, Sign(2), "", false),
         (21, Trailing, Sign(2), "malformed_message", false),
-        (21, Unasked, Link, "", false),
+        (21, Unasked, Link, "forged_head", false),
     ]);
 }
 
@@ -369,7 +394,7 @@ fn what_is_wrong_with_a_word_about_pairs_is_named() {
         (4, Twice, Pair, "", false),
         (4, Later, Pair, "", false),
         (4, Epoch(1), Pair, "wrong_epoch", false),
-        (4, Epoch(-1), Pair, "", false),
+        (4, Epoch(-1), LatePair, "pair_setup_late", false),
         (4, Trailing, Pair, "malformed_message", false),
         (6, Flip(500), Pair, "pair_mismatch", false),
         (6, Twice, Pair, "", false),
@@ -387,12 +412,13 @@ fn what_is_wrong_with_a_step_of_pair_state_is_named() {
         (5, Flip(500), Pair, "pair_setup_failed", false),
         (5, Twice, Pair, "duplicate_message", false),
         (5, Later, Pair, "wrong_epoch", false),
-        (5, Step(1), Pair, "", false),
+        (5, Step(1), Pair, "wrong_round", false),
+        (5, Step(1), LatePair, "pair_setup_late", false),
         (5, Step(-1), Pair, "wrong_round", false),
         (5, Epoch(1), Pair, "wrong_epoch", false),
         (5, Epoch(-1), Pair, "wrong_epoch", false),
         (5, Trailing, Pair, "malformed_message", false),
-        (5, OverLong, Pair, "pair_setup_failed", false),
+        (5, OverLong, Pair, "over_long_message", false),
         (5, Unasked, Link, "wrong_epoch", false),
     ]);
 }
@@ -401,11 +427,12 @@ fn what_is_wrong_with_a_step_of_pair_state_is_named() {
 fn what_is_wrong_with_a_word_about_ceremonies_is_named() {
     check([
         (8, Flip(0), Ceremony, "malformed_message", false),
-        (8, Flip(990), Ceremony, "", false),
+        (8, Flip(990), LateCeremony, "ceremony_failed", false),
         (8, Twice, Ceremony, "", false),
         (8, Later, Ceremony, "", false),
         (8, Trailing, Ceremony, "malformed_message", false),
         (9, Flip(500), Ceremony, "", false),
+        (9, Flip(500), Invited, "ceremony_failed", false),
         (9, Twice, Ceremony, "", false),
         (9, Later, Ceremony, "", false),
         (9, Trailing, Ceremony, "malformed_message", false),
@@ -419,14 +446,14 @@ fn what_is_wrong_with_a_word_about_ceremonies_is_named() {
         (11, Step(1), Ceremony, "wrong_round", false),
         (11, Step(-1), Ceremony, "wrong_round", false),
         (11, Trailing, Ceremony, "malformed_message", false),
-        (11, OverLong, Ceremony, "ceremony_failed", false),
+        (11, OverLong, Ceremony, "over_long_message", false),
         (11, Unasked, Link, "unknown_ceremony", false),
-        (12, Flip(990), Ceremony, "", false),
+        (12, Flip(990), Ceremony, "vault_mismatch", false),
         (12, Twice, Ceremony, "", false),
         (12, Later, Ceremony, "", false),
         (12, Trailing, Ceremony, "malformed_message", false),
-        (12, Unasked, Link, "", false),
-        (22, Unasked, Link, "", false),
+        (12, Unasked, Link, "unknown_ceremony", false),
+        (22, Unasked, Link, "unknown_ceremony", false),
     ]);
 }
 
@@ -434,14 +461,17 @@ fn what_is_wrong_with_a_word_about_ceremonies_is_named() {
 fn what_is_wrong_with_a_word_about_sessions_is_named() {
     check([
         (13, Flip(0), Sign(2), "malformed_message", false),
+        (13, Flip(100), Sign(2), "unknown_vault", false),
         (13, Flip(500), Sign(2), "invalid_coordinator", false),
+        (13, Flip(740), Sign(2), "entry_signature", false),
         (13, Flip(990), Sign(2), "invalid_coordinator", false),
         (13, Twice, Sign(2), "duplicate_message", false),
         (13, Later, Sign(2), "duplicate_message", false),
         (13, Trailing, Sign(2), "malformed_message", false),
         (14, Flip(300), Sign(2), "", false),
+        (14, Flip(700), Sign(2), "unasked_verdict", false),
         (14, Flip(990), Sign(2), "malformed_message", false),
-        (14, Twice, Sign(2), "", false),
+        (14, Twice, Sign(2), "duplicate_message", false),
         (14, Later, Sign(2), "", false),
         (14, Trailing, Sign(2), "malformed_message", false),
         (14, Unasked, Link, "", false),
@@ -452,7 +482,7 @@ fn what_is_wrong_with_a_word_about_sessions_is_named() {
 #[test]
 fn what_is_wrong_with_a_round_of_ecdsa_is_named() {
     check([
-        (15, Flip(1), Sign(4), "signing", false),
+        (15, Flip(1), Sign(4), "unknown_session", false),
         (15, Flip(500), Sign(4), "pair_stopped", true),
         (15, Flip(900), Sign(4), "pair_stopped", true),
         (15, Flip(999), Sign(4), "pair_stopped", true),
@@ -462,16 +492,16 @@ fn what_is_wrong_with_a_round_of_ecdsa_is_named() {
         (15, Step(-1), Sign(4), "wrong_round", false),
         (15, Trailing, Sign(4), "malformed_message", false),
         (15, OverLong, Sign(4), "over_long_message", false),
-        (15, Unasked, Link, "", false),
+        (15, Unasked, Link, "unknown_session", false),
     ]);
 }
 
 #[test]
 fn what_is_wrong_with_a_round_of_frost_is_named() {
     // The last byte says which signature: of a taproot send out of two coins it is the other one.
-    for (kind, other) in [(1, "signing"), (3, "misbehaved")] {
+    for (kind, other) in [(1, "unknown_item"), (3, "misbehaved")] {
         check([
-            (15, Flip(1), Sign(kind), "signing", false),
+            (15, Flip(1), Sign(kind), "unknown_session", false),
             (15, Flip(500), Sign(kind), "misbehaved", false),
             (15, Flip(900), Sign(kind), "misbehaved", false),
             (15, Flip(999), Sign(kind), other, false),
@@ -488,7 +518,7 @@ fn what_is_wrong_with_a_round_of_frost_is_named() {
 #[test]
 fn what_is_wrong_with_a_proof_is_named() {
     check([
-        (17, Flip(500), Idle, "", false),
+        (17, Flip(500), Idle, "unknown_vault", false),
         (17, Twice, Idle, "", false),
         (17, Later, Idle, "", false),
         (17, Trailing, Idle, "malformed_message", false),
@@ -498,11 +528,11 @@ fn what_is_wrong_with_a_proof_is_named() {
         (18, Unasked, Link, "", false),
         (19, Flip(300), Idle, "proof_invalid", false),
         (19, Flip(900), Idle, "proof_invalid", false),
-        (19, Twice, Idle, "", false),
-        (19, Later, Idle, "", false),
+        (19, Twice, Idle, "unasked_proof", false),
+        (19, Later, Idle, "unasked_proof", false),
         (19, Trailing, Idle, "malformed_message", false),
         (19, OverLong, Idle, "malformed_message", false),
-        (19, Unasked, Link, "", false),
+        (19, Unasked, Link, "unasked_proof", false),
         (20, Flip(500), Idle, "", false),
         (20, Twice, Idle, "", false),
         (20, Trailing, Idle, "malformed_message", false),

@@ -144,15 +144,15 @@ fn invariant_k6_the_first_failed_check_stops_every_session_of_the_pair() {
     });
 }
 
-/// Goal: replays and messages sent twice change nothing. Method: node 0 repeats everything it ever sent.
+/// Goal: replays and messages sent twice change nothing. Method: node 0 repeats to each node
+/// what it ever sent it.
 #[test]
 fn replayed_messages_change_nothing() {
     in_world(6, false, |world, vault| {
-        let mut before: Vec<Vec<u8>> = Vec::new();
-        world.set_tamper(Some(Box::new(move |from, _to, bytes| {
-            if from != 0 {
-                return vec![bytes];
-            }
+        // By receiver: what was meant for another node would be a lie and no replay.
+        let mut said: [Vec<Vec<u8>>; 3] = Default::default();
+        world.set_tamper(Some(Box::new(move |from, to, bytes| {
+            let Some(before) = said.get_mut(to).filter(|_| from == 0) else { return vec![bytes] };
             let old = before.iter().rev().take(6).cloned();
             let out = [bytes.clone(), bytes.clone()].into_iter().chain(old).collect();
             before.push(bytes);
@@ -162,6 +162,37 @@ fn replayed_messages_change_nothing() {
         assert_eq!(world.watch().pairs_stopped, 0);
         let named = world.warnings.iter().any(|(_, code, _)| *code == "duplicate_message");
         assert!(named, "a doubled message has no name: {:?}", world.warnings);
+    });
+}
+
+/// Goal: a member that shows another one's proposal first does not end its session. Method: node 0 hands node 1's proposal on to
+/// node 2, which hears node 1's own word only afterwards.
+#[test]
+fn a_proposal_that_another_member_shows_first_is_not_spent() {
+    in_world(11, false, |world, vault| {
+        let (mut held, mut shown) = (None, false);
+        world.set_tamper(Some(Box::new(move |from, to, bytes| {
+            let proposal = matches!(Message::from_bytes(&bytes), Ok(Message::Propose(_)));
+            if (from, to) == (1, 2) && proposal && held.is_none() {
+                held = Some(bytes);
+                return Vec::new();
+            }
+            match &mut held {
+                Some(held) if (from, to) == (0, 2) && !shown => {
+                    shown = true;
+                    vec![held.clone(), bytes]
+                }
+                Some(kept) if (from, to) == (1, 2) && shown => {
+                    let kept = std::mem::take(kept);
+                    [kept, bytes].into_iter().filter(|bytes| !bytes.is_empty()).collect()
+                }
+                _ => vec![bytes],
+            }
+        })));
+        for kind in [1, 3, 4] {
+            let view = sign(world, vault, 1, kind, kind);
+            assert_eq!(view.state, "signed", "{view:?} {:?}", world.warnings);
+        }
     });
 }
 
