@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long nodes may take to start, meet and make pair state.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 /// How long a ceremony may take.
 const CEREMONY: Duration = Duration::from_secs(70);
 
@@ -213,9 +213,10 @@ impl Cluster {
                 (_, vault, _) => Ok(vault),
             }
         })?;
+        // A node has it only once it heard that every share is stored.
         for member in self.members.iter().skip(1) {
-            member.wait("the vault", CEREMONY, || match member.client.vault(vault) {
-                Ok(found) => Ok(Some(found)),
+            member.wait("the vault", CEREMONY, || match member.client.ceremony(proposed.id) {
+                Ok(found) => Ok(found.vault),
                 Err(error) if error.kind.exit_code() == 1 => Ok(None),
                 Err(error) => Err(error),
             })?;

@@ -22,7 +22,8 @@ mod tests {
     /// Accounts: taproot, wpkh.
     const ACCOUNTS: [&str; 2] = ["m/86/0/0", "m/84/0/0"];
     const STRANGER: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
-    const PATIENCE: Duration = Duration::from_secs(30);
+    /// A bound against hanging.
+    const PATIENCE: Duration = Duration::from_secs(120);
 
     fn script(address: &str) -> ScriptBuf {
         let address: bitcoin::Address<_> = address.parse().unwrap();

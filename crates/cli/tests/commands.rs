@@ -16,7 +16,7 @@ mod tests {
     const NETWORK: [&str; 2] = ["--network", "evm:31337"];
     const RECIPIENT: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
     /// A bound against hanging.
-    const PATIENCE: Duration = Duration::from_secs(90);
+    const PATIENCE: Duration = Duration::from_secs(180);
 
     fn program() -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
@@ -196,13 +196,18 @@ mod tests {
         }
         south.refused(&["ceremony", "join", id, "--words", south.words()], "words_differ");
         south.done(&["ceremony", "join", id, "--words", words]);
-        let (code, answer) = west.typed(&["ceremony", "join", id, "--wait", "60"], words);
+        let (code, answer) = west.typed(&["ceremony", "join", id, "--wait", "150"], words);
         assert_eq!((code, &answer["state"]), (0, &json!("done")), "{answer}");
         let vault = answer["vault"].as_str().unwrap().to_owned();
         for operator in operators {
             wait_for("the vault everywhere", PATIENCE, || {
                 let all = operator.done(&["vault", "list"]);
                 all.as_array().unwrap().iter().any(|one| one["id"] == vault.as_str()).then_some(())
+            });
+            // A node has an address once it heard that all shares are stored.
+            wait_for("an address of the vault", PATIENCE, || {
+                let (code, _) = operator.says(&["address", "show", "--network", "evm:31337"]);
+                (code == 0).then_some(())
             });
         }
         let shown = north.done(&["vault", "show", "treasury"]);
@@ -298,7 +303,7 @@ mod tests {
     fn bench_sign_measures_a_real_cluster_and_prints_one_document() {
         let mut bench = program();
         bench.args(["bench", "sign", "--scheme", "ed25519", "--seconds", "1", "--output", "json"]);
-        let output = run(&mut bench, Duration::from_secs(180));
+        let output = run(&mut bench, Duration::from_secs(360));
         let (code, report) = said(&output);
         assert_eq!(code, 0, "{report}{}", String::from_utf8_lossy(&output.stderr));
         for (key, expected) in

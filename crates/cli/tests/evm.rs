@@ -21,7 +21,8 @@ mod tests {
     const PATH: &str = "m/44/60/0/0/0";
     const RECIPIENT: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
     const TOKEN_SOURCE: &str = include_str!("js/token.sol");
-    const PATIENCE: Duration = Duration::from_secs(60);
+    /// A bound against hanging.
+    const PATIENCE: Duration = Duration::from_secs(120);
     const ETHER: u128 = 1_000_000_000_000_000_000;
 
     /// Three nodes and two chains, shared by the tests that run at the same time.

@@ -252,7 +252,15 @@ impl Engine {
     ) {
         // Refusals that pass by themselves.
         let taken = ["already_used", "in_use"].contains(&code);
-        let passing = ["overloaded", "pair_not_ready", "in_flight", "peer_unreachable", "replayed"];
+        // A member may hear a moment later than this node that every share of the vault is stored.
+        let passing = [
+            "overloaded",
+            "pair_not_ready",
+            "in_flight",
+            "peer_unreachable",
+            "replayed",
+            "vault_not_active",
+        ];
         let passing = taken || passing.contains(&code);
         // A nonce or coin that the caller fixed stays taken: trying again cannot help.
         let fixed = taken && !self.may_choose_again(id);

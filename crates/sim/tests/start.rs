@@ -16,7 +16,7 @@ use model::wire::Wire;
 use sim::random::Seeded;
 use sim::run::request_of_kind;
 use sim::world::Disk;
-use sim::{Faults, fixture};
+use sim::{Faults, World, fixture};
 use std::sync::Arc;
 
 struct Zeros;
@@ -288,4 +288,48 @@ fn a_clock_behind_the_journal_is_named_and_nothing_is_signed_until_it_caught_up(
     // Nobody else is there; but for that it would sign again.
     assert_eq!(code(&mut engine, Timestamp(last.0 - 50_000)), Some("no_quorum"));
     assert_eq!(engine.status().clock_behind_ms, 50_000);
+}
+
+/// Goal: who is told that a vault is done may ask for a signature at once, though another member hears of the last share later.
+/// Method: frames overtake one another, and the request is made in the moment in which the first member knows.
+#[test]
+fn a_request_waits_for_a_member_that_hears_later_that_the_vault_is_done() {
+    let run = || {
+        let _seeded = Seeded::new(7);
+        let slow = Faults { delay_ms_max: 300, ..Faults::NONE };
+        let mut world = fixture::three_of_three().world(7, slow);
+        world.pass(20_000);
+        let state = |world: &mut World, node: usize, id| {
+            let asked = world.ask(node, Command::Ceremony(id));
+            match world.reply(asked) {
+                Some(Ok(Reply::Ceremony(view))) => (view.state, view.vault),
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut late = 0;
+        for round in 0..8u64 {
+            let members = (0..3).filter_map(|node| world.id(node)).collect();
+            let (purpose, name) = (Purpose::Test, format!("round {round}"));
+            let new = NewCeremony { purpose, name, members, threshold: 3 };
+            let made = world.ask_and_wait(0, Command::NewCeremony(new), 1_000);
+            let Some(Ok(Reply::Ceremony(plan))) = made else { panic!("{made:?}") };
+            let vault = loop {
+                let (state, vault) = state(&mut world, 0, plan.id);
+                assert_ne!(state, "failed");
+                if let Some(vault) = vault {
+                    break vault;
+                }
+                world.step();
+            };
+            late += u32::from(state(&mut world, 1, plan.id).0 != "done");
+            let new = request_of_kind(2, round, 20_000);
+            let reply = world.ask_and_wait(0, Command::Submit { vault, new }, 30_000);
+            let Some(Ok(Reply::Request(view))) = reply else { panic!("{reply:?}") };
+            assert_eq!(view.state, "signed", "round {round}: {view:?}");
+        }
+        assert!(late > 0, "every member heard in the same moment: no test");
+    };
+    if let Err(panic) = std::thread::spawn(run).join() {
+        std::panic::resume_unwind(panic);
+    }
 }

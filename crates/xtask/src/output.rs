@@ -11,6 +11,8 @@ enum Part {
     Results,
     PassedOutput(String),
     Failures,
+    /// After the output of the failed tests: their names.
+    FailedNames,
 }
 
 /// The totals of a run and everything that was skipped.
@@ -19,6 +21,8 @@ pub(crate) struct Totals {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) ignored: u64,
+    /// Names of failed tests.
+    pub(crate) failures: BTreeSet<String>,
     /// Every `SKIPPED …` line, once.
     pub(crate) skipped: BTreeSet<String>,
     /// Tests that printed such a line; the runner counts them as passed.
@@ -33,6 +37,12 @@ impl Totals {
         let passed = self.passed.saturating_sub(skipping);
         let skipped = self.ignored.saturating_add(skipping);
         format!("tests: {passed} passed, {} failed, {skipped} skipped", self.failed)
+    }
+
+    /// What failed, in one line that can be the last of a run.
+    pub(crate) fn failed_line(&self) -> String {
+        let names: Vec<&str> = self.failures.iter().map(String::as_str).collect();
+        format!("{} test(s) failed: {}", self.failed, names.join(", "))
     }
 }
 
@@ -58,7 +68,11 @@ impl Reader {
         }
         match line {
             "successes:" => self.part = Part::PassedOutput(String::new()),
+            "failures:" if self.part == Part::Failures => self.part = Part::FailedNames,
             "failures:" => self.part = Part::Failures,
+            name if self.part == Part::FailedNames && !name.trim().is_empty() => {
+                self.totals.failures.insert(name.trim().to_owned());
+            }
             _ => {}
         }
         if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" ----"))
@@ -162,5 +176,14 @@ test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     fn totals_add_up_over_binaries() {
         let (_, totals) = read(OUTPUT);
         assert_eq!((totals.passed, totals.failed, totals.ignored), (2, 1, 1));
+    }
+
+    #[test]
+    fn the_closing_lines_name_what_failed() {
+        let second = OUTPUT
+            .replace("---- d stdout", "---- rooms::e stdout")
+            .replace("    d\n", "    rooms::e\n");
+        let (_, totals) = read(&format!("{OUTPUT}{second}"));
+        assert_eq!(totals.failed_line(), "2 test(s) failed: d, rooms::e");
     }
 }

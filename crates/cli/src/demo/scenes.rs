@@ -186,7 +186,7 @@ fn sign(
         return Err(CommandError::unavailable("not_signed", message));
     }
     for (at, member) in cluster.members.iter().enumerate() {
-        let theirs = member.wait("its own reading", Duration::from_secs(10), || {
+        let theirs = member.wait("its own reading", Duration::from_secs(60), || {
             Ok(member.client.request(request.id)?.intent)
         })?;
         match (at, Some(&theirs) == request.intent.as_ref()) {

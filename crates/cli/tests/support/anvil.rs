@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const START: Duration = Duration::from_secs(30);
-const MINED: Duration = Duration::from_secs(30);
+/// Bounds against hanging.
+const START: Duration = Duration::from_secs(120);
+const MINED: Duration = Duration::from_secs(120);
 
 /// A running anvil with chain id 31337; killed when dropped.
 pub struct Anvil {
@@ -26,7 +27,7 @@ impl Anvil {
         let process = Owned(command.spawn().unwrap());
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(10)))
+            .timeout_global(Some(Duration::from_secs(60)))
             .proxy(None);
         let agent = config.build().new_agent();
         let anvil = Self { url: format!("http://127.0.0.1:{port}"), agent, process };

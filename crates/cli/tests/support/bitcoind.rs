@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const START: Duration = Duration::from_secs(60);
+/// A bound against hanging.
+const START: Duration = Duration::from_secs(180);
 /// Blocks that a coinbase must be old before it can be spent, and one.
 const MATURE: u32 = 101;
 

@@ -9,8 +9,10 @@
 pub mod anvil;
 pub mod bitcoind;
 pub mod cluster;
+pub mod ports;
 pub mod tools;
 
+pub use ports::free_ports;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -70,11 +72,4 @@ pub fn stdout_of(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}: {said}{told}", output.status);
     said
-}
-
-/// `count` ports of loopback that were free a moment ago, all different.
-pub fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> =
-        (0..count).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }

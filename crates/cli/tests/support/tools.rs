@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Loading a big JavaScript library on a busy machine takes its time.
-const SCRIPT: Duration = Duration::from_secs(120);
+const SCRIPT: Duration = Duration::from_secs(240);
 
 /// What a variable names; without it the line that says what was skipped.
 pub fn tool(word: &str, variable: &str) -> Option<PathBuf> {

@@ -188,7 +188,7 @@ fn readiness_names_an_engine_that_does_not_run_and_a_quorum_that_is_away() {
     let (fixture, inbox, _handle) = stuck_node();
     let served = std::thread::spawn(move || {
         inbox.publish(Some(Status { vaults: 2, vaults_reachable: 1, ..Status::default() }));
-        while let Ok(input) = inbox.next(std::time::Duration::from_secs(5)) {
+        while let Ok(input) = inbox.next(std::time::Duration::from_secs(60)) {
             if let crate::runner::Input::ProbeStore(answer) = input {
                 answer.send(Err("the disk is full".into())).unwrap();
                 return;

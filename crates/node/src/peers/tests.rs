@@ -3,20 +3,22 @@ use super::tls::Identity;
 use super::*;
 use model::secret::Secret;
 use rustls::pki_types::ServerName;
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A bound against hanging.
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Short times, long enough for a busy machine.
+/// Short times. An honest peer is late on none of them though the machine be slow and stall for a second.
 fn timing() -> Timing {
     Timing {
         ping_every: Duration::from_millis(100),
-        dead_after: Duration::from_millis(1500),
-        handshake: Duration::from_millis(1500),
-        clone_answer: Duration::from_millis(600),
+        dead_after: Duration::from_secs(4),
+        handshake: Duration::from_secs(4),
+        clone_answer: Duration::from_secs(2),
         backoff_min: Duration::from_millis(20),
         backoff_max: Duration::from_millis(200),
         dial_grace: Duration::from_millis(100),
@@ -358,8 +360,10 @@ async fn a_peer_that_greets_too_often_is_turned_away_by_name() {
     a.up(honest.id).await;
     honest.up(a.id).await;
 
-    let mut refused = 0;
-    for _ in 0..GREETINGS_MAX + 10 {
+    let (since, mut tries, mut refused) = (Instant::now(), 0, 0);
+    while refused < 10 {
+        tries += 1;
+        assert!(tries < 20 * GREETINGS_MAX, "{refused} turned away of {tries}");
         let Ok(mut rogue) = Rogue::connect(Identity::new(&key(3)).unwrap(), &a).await else {
             continue;
         };
@@ -369,12 +373,14 @@ async fn a_peer_that_greets_too_often_is_turned_away_by_name() {
             _ => refused += 1,
         }
     }
-    assert!(refused > 0, "nothing was turned away");
     a.until_counted("too_often").await;
     let ups = std::iter::from_fn(|| a.events.try_recv().ok())
         .filter(|event| matches!(event, PeerEvent::Up { .. }))
         .count();
-    assert!(ups <= usize::try_from(GREETINGS_MAX).unwrap(), "{ups} links");
+    // Every period has its share; on a slow machine the tries take more than one.
+    let periods = since.elapsed().as_secs() / GREETINGS_PERIOD.as_secs() + 1;
+    let most = u64::from(GREETINGS_MAX) * periods;
+    assert!(u64::try_from(ups).unwrap() <= most, "{ups} links in {periods} periods");
     honest.links.send(a.id, b"on time".to_vec()).unwrap();
     assert_eq!(a.frame().await, (honest.id, b"on time".to_vec()));
     assert!(honest.links.counters().is_empty(), "{:?}", honest.links.counters());
@@ -460,6 +466,12 @@ async fn a_flood_waits_outside_while_the_engine_is_behind() {
         }
         sent
     });
+    let full = async {
+        while a.events.len() < EVENTS_MAX {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, full).await.expect("the flood fills the queue");
     // The engine reads nothing for longer than a silent peer would be granted.
     sleep(timing().dead_after + Duration::from_millis(500)).await;
     assert_eq!(a.events.len(), EVENTS_MAX);

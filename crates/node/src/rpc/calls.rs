@@ -136,6 +136,12 @@ impl Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who holds the table beside its owner: running calls, and those who wait for an answer.
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0).saturating_sub(1)
+    }
+
     /// Joins the same call, or begins it.
     pub(super) fn join(&self, call: Call) -> Result<Joined, RpcError> {
         let (now, at) = (Instant::now(), (call.caller, call.name));

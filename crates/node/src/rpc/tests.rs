@@ -435,12 +435,19 @@ fn a_client_that_hangs_up_and_asks_again_gets_the_first_answer() {
         let first = connect();
         gate.wait_until_reached();
         drop(first);
-        // The end of the connection travels; the answer must not be faster.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        let held_by = |holders: usize| {
+            let since = std::time::Instant::now();
+            while fixture.state.calls.holders() != holders {
+                assert!(since.elapsed().as_secs() < 60, "{}", fixture.state.calls.holders());
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        };
+        // The end of the connection travels; the answer must not be faster. Then the call runs and nobody waits.
+        held_by(1);
         let early = (!ended_before).then(&connect);
         gate.open();
         let mut second = early.unwrap_or_else(|| {
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            held_by(0);
             connect()
         });
         let mut answer = String::new();

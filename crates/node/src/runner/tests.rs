@@ -17,7 +17,10 @@ use model::secret::Secret;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A bound against hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the disk shall do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,27 +140,45 @@ fn new_client(fixture: &Fixture, number: u8) -> Result<Reply, Problem> {
     ask(fixture, Command::NewClient { new, token_hash: [number; 32] })
 }
 
-fn journal(fixture: &Fixture) -> u64 {
-    std::thread::sleep(Duration::from_millis(300));
-    fixture.handle.status().map_or(0, |status| status.journal_length)
+/// Waits until it is so.
+fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not so in {} s", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Length of the journal by a status that knows of so many records; the status follows an answer.
+fn journal(fixture: &Fixture, at_least: u64) -> u64 {
+    until("the status", || {
+        let length = fixture.handle.status()?.journal_length;
+        (length >= at_least).then_some(length)
+    })
 }
 
 /// Goal: a full disk is a named refusal, nothing of it stays, and the node goes on by itself when there is room.
 #[test]
 fn invariant_l1_nothing_is_answered_on_a_full_disk_and_the_engine_starts_again() {
     let fixture = start();
+    let started = journal(&fixture, 1);
     assert!(matches!(new_client(&fixture, 1), Ok(Reply::Client(_))));
-    let before = journal(&fixture);
+    let before = journal(&fixture, started + 1);
     *fixture.disk.lock().unwrap() = Disk::Full;
     assert_eq!(new_client(&fixture, 2).map_err(|p| p.code), Err("store_full"));
     assert_eq!(new_client(&fixture, 3).map_err(|p| p.code), Err("store_full"));
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(fixture.handle.status(), None, "no engine, so not ready");
+    until("no engine, so not ready", || fixture.handle.status().is_none().then_some(()));
     *fixture.disk.lock().unwrap() = Disk::Good;
-    std::thread::sleep(Duration::from_millis(1500));
-    assert!(matches!(new_client(&fixture, 4), Ok(Reply::Client(_))));
+    until("a new engine", || match new_client(&fixture, 4) {
+        Ok(Reply::Client(_)) => Some(()),
+        Err(problem) if problem.code == "store_full" => None,
+        other => panic!("{other:?}"),
+    });
     // One more start and one more client; nothing of the refused ones.
-    assert_eq!(journal(&fixture), before + 2);
+    assert_eq!(journal(&fixture, before + 2), before + 2);
     let hellos = fixture.hellos.lock().unwrap().clone();
     assert_eq!(hellos.len(), 2);
     assert_ne!(hellos[0][..16], hellos[1][..16], "another incarnation");
@@ -169,12 +190,13 @@ fn invariant_l1_nothing_is_answered_on_a_full_disk_and_the_engine_starts_again()
 #[test]
 fn a_clock_that_jumped_begins_a_new_incarnation_with_an_entry() {
     let fixture = start();
+    let started = journal(&fixture, 1);
     assert!(matches!(new_client(&fixture, 1), Ok(Reply::Client(_))));
-    let before = journal(&fixture);
+    let before = journal(&fixture, started + 1);
     fixture.clocks.lock().unwrap().wall = 3_600_000;
+    until("a new run", || (fixture.hellos.lock().unwrap().len() > 1).then_some(()));
     // The start and the word on why.
-    let after = journal(&fixture);
-    assert_eq!(after, before + 2);
+    assert_eq!(journal(&fixture, before + 2), before + 2);
     let hellos = fixture.hellos.lock().unwrap().clone();
     assert_eq!(hellos.len(), 2);
     assert_ne!(hellos[0][..16], hellos[1][..16], "another incarnation");

@@ -51,7 +51,7 @@ impl SoftwareTpm {
             .unwrap();
         let start = Instant::now();
         while !(socket.exists() && control.exists()) {
-            assert!(start.elapsed() < Duration::from_secs(10), "swtpm does not listen");
+            assert!(start.elapsed() < Duration::from_secs(60), "swtpm does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
         let tcti = format!("swtpm:path={}", socket.display());

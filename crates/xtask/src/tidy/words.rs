@@ -37,6 +37,7 @@ pub(super) fn check(file: &TextFile) -> Vec<Finding> {
     let all = source::split(&file.text);
     let mut findings = find(file, &all.code, NOWHERE, "stays out of the tree");
     findings.extend(unnumbered(file, &all.comments));
+    findings.extend(examples(file, &all.comments));
     let pure = file.room().is_some_and(|room| PURE_ROOMS.contains(&room));
     if pure && !file.is_test() {
         let code = source::split(source::without_test_tail(&file.text)).code;
@@ -64,6 +65,23 @@ fn unnumbered(file: &TextFile, comments: &str) -> Vec<Finding> {
         for mark in marks.iter().filter(|mark| has_word(line, mark) && !numbered) {
             findings.push(finding(file, index + 1, mark, format!("`{mark}` without an issue")));
         }
+    }
+    findings
+}
+
+/// Examples in comments are not compiled (that costs a run of rustdoc for each crate, and again for each gate), so none may
+/// look as if it were: what is fenced is text.
+fn examples(file: &TextFile, comments: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut inside = false;
+    for (index, line) in comments.lines().enumerate() {
+        let text = line.trim_start().trim_start_matches(['/', '!']).trim();
+        let Some(language) = text.strip_prefix("```") else { continue };
+        if !inside && language != "text" {
+            let why = "no run compiles an example in a comment: write a test, or fence it as text";
+            findings.push(finding(file, index + 1, "example", why.to_owned()));
+        }
+        inside = !inside;
     }
     findings
 }
@@ -108,6 +126,13 @@ mod tests {
         let tail = "fn a() {}\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
         check("crates/model/src/a.rs", tail, &[]);
         check("crates/model/tests/a.rs", "use std::fs;", &[]);
+    }
+
+    #[test]
+    fn an_example_that_nobody_compiles_is_found() {
+        check("crates/node/src/a.rs", "//! ```\n//! let a = 1;\n//! ```\n", &["example"]);
+        check("crates/node/src/a.rs", "/// ```rust\n/// a()\n/// ```\nfn a() {}", &["example"]);
+        check("crates/node/src/a.rs", "//! ```text\n//! a tree\n//! ```\n", &[]);
     }
 
     #[test]

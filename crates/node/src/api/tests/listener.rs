@@ -41,7 +41,7 @@ fn a_connection_serves_many_requests_and_a_stop_ends_idle_ones_at_once() {
         let address = server.address();
         let (stop, stopped) = watch::channel(false);
         let metrics = Arc::clone(&fixture.state.metrics);
-        let grace = Duration::from_secs(5);
+        let grace = PATIENCE;
         let served = tokio::spawn(server.run(router(&fixture.state), metrics, stopped, grace));
         let mut stream = TcpStream::connect(address).await.unwrap();
         for _ in 0..3 {
@@ -49,7 +49,7 @@ fn a_connection_serves_many_requests_and_a_stop_ends_idle_ones_at_once() {
         }
         assert!(get(&mut stream, "/v1/node").await.starts_with("HTTP/1.1 401"));
         stop.send(true).unwrap();
-        tokio::time::timeout(Duration::from_secs(2), served).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE / 2, served).await.unwrap().unwrap();
         assert_eq!(stream.read(&mut [0u8; 16]).await.unwrap(), 0, "closed");
         assert!(TcpStream::connect(address).await.is_err());
     });
@@ -76,9 +76,10 @@ fn a_head_over_its_bound_is_refused() {
     });
 }
 
-/// Long enough for a busy machine, short enough for a test.
-const SOON: Duration = Duration::from_millis(700);
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Long enough for an honest caller on a slow and busy machine, short enough for a test.
+const SOON: Duration = Duration::from_secs(2);
+/// A bound against hanging; half of it is the time that the default bounds give a head.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn short(connections: u32) -> Bounds {
     Bounds { connections, head: SOON, handshake: SOON, answer: SOON, idle: SOON }
@@ -210,7 +211,8 @@ fn a_caller_that_does_not_take_its_answers_is_cut_by_name() {
 fn connections_over_the_bound_are_closed_at_the_door_and_places_come_back() {
     block_on(async {
         let fixture = node(&ChainRpc::default(), |_, _| Ok(Reply::Done));
-        let bounds = Bounds { idle: PATIENCE, ..short(4) };
+        // The first four stay until the others came and went.
+        let bounds = Bounds { idle: PATIENCE, head: 3 * SOON, ..short(4) };
         let (address, _stop) = serving(&fixture, bounds, None).await;
         let mut held = Vec::new();
         for _ in 0..4 {
