@@ -56,12 +56,14 @@ pub enum Refusal {
         why: &'static str,
     },
     /// The fee is over a ceiling.
-    #[error("the fee may reach {fee}, the ceiling is {ceiling} ({which})")]
+    #[error("the fee may reach {fee} {unit}, the ceiling is {ceiling} {unit} ({which})")]
     FeeOverCeiling {
         /// Highest possible fee.
         fee: Amount,
         /// The ceiling.
         ceiling: Amount,
+        /// Unit of both.
+        unit: &'static str,
         /// `request` or `built-in`.
         which: &'static str,
     },

@@ -193,13 +193,14 @@ pub(super) fn total(mut amounts: impl Iterator<Item = Amount>) -> Result<u64, Re
 }
 
 /// BTC-5: the built-in ceiling, absolute and by size.
-fn fee_ceiling(fee: u64, vsize: u64) -> Result<(), Refusal> {
+pub(super) fn fee_ceiling(fee: u64, vsize: u64) -> Result<(), Refusal> {
     let ceiling = FEE_SAT_MAX.min(vsize.saturating_mul(FEE_RATE_MAX));
     match fee > ceiling {
         false => Ok(()),
         true => Err(Refusal::FeeOverCeiling {
             fee: Units::from_u64(fee),
             ceiling: Units::from_u64(ceiling),
+            unit: super::UNIT,
             which: "built-in",
         }),
     }

@@ -33,6 +33,9 @@ use model::keys::{KeyKind, VaultKeys};
 use model::request::{Ask, Fill, RawKind, Request};
 use model::signing::{KeyTweak, SignItem, Signature};
 
+/// Unit of every amount.
+const UNIT: &str = "satoshi";
+
 /// What the intent of a cancel notes.
 const CANCELS: &str = "cancels the request: its coins come back to this account, less the fee";
 
@@ -80,7 +83,7 @@ fn plan(
     if let Some(ceiling) = request.fee_max
         && fee > ceiling
     {
-        return Err(Refusal::FeeOverCeiling { fee, ceiling, which: "request" });
+        return Err(Refusal::FeeOverCeiling { fee, ceiling, unit: UNIT, which: "request" });
     }
     Ok(Plan {
         network: Network::Bitcoin(network),

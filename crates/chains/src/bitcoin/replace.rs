@@ -106,7 +106,7 @@ fn least(before: &Price, vsize: u64) -> u64 {
 fn enough(fee: u64, least: u64) -> Result<(), Refusal> {
     let (pays, needs) = (Amount::from_u64(fee), Amount::from_u64(least));
     match fee < least {
-        true => Err(Refusal::FeeTooLow { fee: pays, least: needs, unit: "satoshi" }),
+        true => Err(Refusal::FeeTooLow { fee: pays, least: needs, unit: super::UNIT }),
         false => Ok(()),
     }
 }

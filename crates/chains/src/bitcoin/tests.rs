@@ -493,6 +493,8 @@ fn a_fee_bomb_is_refused_by_the_built_in_ceiling_and_by_the_requests() {
     assert_eq!(bomb(10_400_000, 400, None), ("accepted", FEE_SAT_MAX));
     assert_eq!(bomb(3_001, 1, Some(2_000)), ("request", 2_000));
     assert_eq!(bomb(3_000, 1, Some(2_000)), ("accepted", 2_000));
+    let says = super::check::fee_ceiling(3, 0).unwrap_err().to_string();
+    assert_eq!(says, "the fee may reach 3 satoshi, the ceiling is 0 satoshi (built-in)");
 }
 
 #[test]

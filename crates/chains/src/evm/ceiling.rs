@@ -79,7 +79,7 @@ pub fn checked_fee(chain_id: u64, gas_limit: u64, price: u128) -> Result<Amount,
 /// EVM-FEE-3: refuses a fee above `ceiling`.
 pub fn within(fee: Amount, ceiling: Amount, which: &'static str) -> Result<(), Refusal> {
     match fee > ceiling {
-        true => Err(Refusal::FeeOverCeiling { fee, ceiling, which }),
+        true => Err(Refusal::FeeOverCeiling { fee, ceiling, unit: "wei", which }),
         false => Ok(()),
     }
 }
@@ -105,5 +105,8 @@ mod tests {
         check(1, 20_999, gwei(1), "invalid_field");
         check(1, 100_000_001, 1, "invalid_field");
         check(1, u64::MAX, u128::MAX, "invalid_field");
+        let (fee, ceiling) = (Amount::from_u64(9), Amount::from_u64(8));
+        let says = within(fee, ceiling, "request").unwrap_err().to_string();
+        assert_eq!(says, "the fee may reach 9 wei, the ceiling is 8 wei (request)");
     }
 }

@@ -26,6 +26,8 @@ use model::signing::{KeyTweak, SignItem, Signature};
 use programs::Decoded;
 use solana_pubkey::Pubkey;
 
+/// Unit of every fee.
+const UNIT: &str = "lamports";
 /// Lamports per signature.
 const SIGNATURE_FEE: u64 = 5_000;
 /// The most a transaction may pay with priority, lamports (0.02 SOL): 4,000 times the fee without priority.
@@ -95,7 +97,7 @@ fn plan(
     if let Some(ceiling) = request.fee_max
         && fee > ceiling
     {
-        return Err(Refusal::FeeOverCeiling { fee, ceiling, which: "request" });
+        return Err(Refusal::FeeOverCeiling { fee, ceiling, unit: UNIT, which: "request" });
     }
     let spends = vec![spend_key(&read, &intent, cluster, &bytes)];
     let item = SignItem {
@@ -166,7 +168,9 @@ fn fee(decoded: &Decoded) -> Result<Fee, Refusal> {
     let fee = SIGNATURE_FEE.saturating_add(priority);
     let (at_most, ceiling) = (Amount::from_u64(fee), Amount::from_u64(FEE_LAMPORTS_MAX));
     match fee > FEE_LAMPORTS_MAX {
-        true => Err(Refusal::FeeOverCeiling { fee: at_most, ceiling, which: "built-in" }),
+        true => {
+            Err(Refusal::FeeOverCeiling { fee: at_most, ceiling, unit: UNIT, which: "built-in" })
+        }
         false => Ok(Fee {
             at_most,
             detail: format!("{SIGNATURE_FEE} lamports and at most {priority} for priority"),

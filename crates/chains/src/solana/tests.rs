@@ -303,7 +303,8 @@ fn a_priority_fee_bomb_is_refused() {
     request.fee_max = Some(Amount::from_u64(4_999));
     let fill = Fill::Solana { blockhash: [3; 32], nonce_account: None, cancel: false };
     let refusal = build(&vault().keys, &request, SolanaCluster::Local, &fill).unwrap_err();
-    assert!(matches!(refusal, Refusal::FeeOverCeiling { which: "request", .. }));
+    let says = "the fee may reach 5000 lamports, the ceiling is 4999 lamports (request)";
+    assert_eq!((refusal.code(), refusal.to_string().as_str()), ("fee_over_ceiling", says));
 }
 
 fn transfer_call() -> message::Call {
