@@ -5,6 +5,12 @@
 //! [`peers`] carries frames between nodes, [`preflight`] tests the machine before it is trusted. [`runner`] owns the
 //! engine, [`compute`] runs its jobs, [`chain`] asks chain nodes, [`api`] and `rpc` serve callers, [`run()`] is all of it.
 
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+compile_error!(
+    "Outlast builds and runs on Linux with glibc only: memory is locked, core files and ptrace are \
+     switched off and jumps of the clock are seen by its system calls (crates/node/src/sys.rs)"
+);
+
 pub mod api;
 pub mod chain;
 pub mod compute;

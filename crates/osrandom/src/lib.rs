@@ -8,6 +8,12 @@
 //! (`threshold::sign::engine_draws_what_is_lent`). Linux only. Absent on purpose: a generator; sources bring theirs.
 #![expect(unsafe_code, reason = "the C symbol getrandom(2) has no safe spelling")]
 
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+compile_error!(
+    "Outlast builds and runs on Linux with glibc only: getrandom(2) is interposed so that nonces of the ECDSA \
+     engine are hedged (docs/adr/0008)"
+);
+
 use std::cell::RefCell;
 
 /// Fills a buffer; must not ask the operating system itself.
