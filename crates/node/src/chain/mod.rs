@@ -22,12 +22,13 @@ use crate::home::ChainRpc;
 use engine::{Facts, FactsQuery};
 use model::intent::Network;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The configured chain nodes.
 #[derive(Debug, Default)]
 pub struct Chains {
     clients: BTreeMap<Network, Client>,
+    pass: BTreeSet<String>,
 }
 
 /// Why a chain node's address was not taken from `node.toml`.
@@ -65,7 +66,12 @@ impl Chains {
         for (name, url) in &rpc.solana {
             add(format!("solana:{name}").parse()?, url)?;
         }
-        Ok(Self { clients })
+        Ok(Self { clients, pass: rpc.pass.clone() })
+    }
+
+    /// The operator named this method for clients.
+    pub fn passes(&self, method: &str) -> bool {
+        self.pass.contains(method)
     }
 
     /// The node for `network`.

@@ -50,6 +50,11 @@ impl ChainPool {
         self.chains.evm_ids()
     }
 
+    /// The operator named this method for clients.
+    pub fn passes(&self, method: &str) -> bool {
+        self.chains.passes(method)
+    }
+
     /// Refuses a chain without a node.
     pub fn check(&self, network: Network) -> Result<(), ChainCallError> {
         self.chains.client(network).map(|_| ())

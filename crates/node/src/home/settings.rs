@@ -2,14 +2,17 @@
 
 use super::HomeError;
 use crate::api::ClientLimits;
+use crate::rpc::may_be_passed;
 use model::limits::TEXT_BYTES_MAX;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A burst holds the largest batch of JSON-RPC, or that could never be served.
 const CALLS_BURST_MIN: u32 = 100;
+/// Methods that may be named in `pass`.
+const PASSED_MAX: usize = 64;
 
 /// Public settings of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,10 +99,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// URLs of chain nodes.
+/// URLs of chain nodes, and what clients may ask them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChainRpc {
+    /// Methods that the JSON-RPC endpoint hands to the chain node besides `eth_`, `net_` and `web3_`, by whole name.
+    #[serde(default)]
+    pub pass: BTreeSet<String>,
     /// EVM chain id to URL.
     #[serde(default)]
     pub evm: BTreeMap<u64, String>,
@@ -182,6 +188,15 @@ impl Settings {
                 return Err(bad("rpc", "a URL begins with http:// or https://"));
             }
         }
+        if self.rpc.pass.len() > PASSED_MAX {
+            return Err(bad("rpc.pass", "has more than 64 methods"));
+        }
+        for method in &self.rpc.pass {
+            may_be_passed(method).map_err(|why| {
+                let method: String = method.chars().take(60).collect();
+                bad("rpc.pass", &format!("`{}` {why}", method.escape_default()))
+            })?;
+        }
         if self.limits.client_calls_per_second == 0 || self.limits.client_calls_waiting == 0 {
             return Err(bad("limits", "zero would let no client in"));
         }
@@ -226,6 +241,13 @@ impl Settings {
                 LogFormat::Json => "\"json\"",
             },
         );
+        let pass: Vec<String> = self.rpc.pass.iter().map(|method| quoted(method)).collect();
+        text.push_str(&format!(
+            "\n# What clients may ask the chain nodes through JSON-RPC besides eth_, net_ and web3_, by whole\n\
+             # name: [\"debug_traceTransaction\"]\n\
+             [rpc]\npass = [{}]\n",
+            pass.join(", ")
+        ));
         text.push_str(
             "\n# Chain nodes to ask. EVM chains by number: 1 = \"https://...\"\n[rpc.evm]\n",
         );

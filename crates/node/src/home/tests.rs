@@ -181,6 +181,7 @@ fn settings_read_back_whatever_they_hold() {
     wide.logging = Logging { filter: "node=debug,info".into(), format: LogFormat::Json };
     wide.rpc.bitcoin.insert("regtest".into(), "http://127.0.0.1:18443".into());
     wide.rpc.solana.insert("local test".into(), "http://127.0.0.1:8899".into());
+    wide.rpc.pass = ["debug_traceTransaction".to_owned(), "trace_block".to_owned()].into();
     wide.store.pages_max = Some(1000);
     let file = |name: &str| std::path::PathBuf::from(name);
     let (cert, key) = (file("a.pem"), file("a \"key\".pem"));
@@ -206,6 +207,23 @@ fn bad_settings_are_named() {
     check(&|s| s.advertise = "host:0".into());
     check(&|s| s.advertise = ":7101".into());
     check(&|s| s.rpc.evm = [(1, "ftp://x".to_owned())].into());
+    // What clients may ask the chain node: a whole name, never what this node answers or refuses itself.
+    for name in [
+        "",
+        "debug_*",
+        "debug",
+        "debug_trace Transaction",
+        "eth_sendTransaction",
+        "eth_sign",
+        "personal_sign",
+        "personal_unlockAccount",
+        "admin_addPeer",
+        "engine_newPayloadV4",
+        &format!("debug_{}", "x".repeat(60)),
+    ] {
+        check(&|s| s.rpc.pass = [name.to_owned()].into());
+    }
+    check(&|s| s.rpc.pass = (0..65).map(|n| format!("debug_{n}")).collect());
     // What tests may ask, outside a test home.
     let real = |s: &mut Settings| s.test_home = false;
     check(&|s| (real(s), s.debug.record_one_time = Some("x".into())).1);

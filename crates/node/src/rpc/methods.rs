@@ -26,9 +26,29 @@ const OURS: [&str; 12] = [
 ];
 /// Namespaces that read chains or hand over finished transactions.
 const PASSED: [&str; 3] = ["eth_", "net_", "web3_"];
+/// Namespaces that hold keys, sign, or change the chain node: no setting passes them on.
+const NEVER_PASSED: [&str; 7] =
+    ["account_", "admin_", "clique_", "engine_", "miner_", "personal_", "wallet_"];
+/// Characters of a method's name.
+const METHOD_CHARS_MAX: usize = 60;
 /// Namespaces of local development chains, and the ids of those chains.
 const DEV_PASSED: [&str; 3] = ["anvil_", "hardhat_", "evm_"];
 const DEV_CHAINS: [u64; 2] = [31337, 1337];
+
+/// RPC-12: why `[rpc] pass` may not hold this name.
+pub(crate) fn may_be_passed(method: &str) -> Result<(), &'static str> {
+    let letters = method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !letters || !(1..=METHOD_CHARS_MAX).contains(&method.len()) || !method.contains('_') {
+        return Err("is no method's whole name, as in debug_traceTransaction");
+    }
+    if OURS.contains(&method) {
+        return Err("is answered by this node itself");
+    }
+    if NEVER_PASSED.iter().any(|space| method.starts_with(space)) {
+        return Err("is of a namespace that holds keys or changes the chain node, and is refused");
+    }
+    Ok(())
+}
 
 /// A transaction is made once, however often it is asked for.
 pub(super) fn makes_a_transaction(method: &str) -> bool {
@@ -82,12 +102,12 @@ impl Endpoint {
         let chain = self.chain(None);
         let dev = chain.as_ref().is_ok_and(|id| DEV_CHAINS.contains(id));
         let named = |names: &[&str]| names.iter().any(|name| method.starts_with(name));
-        // RPC-6: what is not named here or read-only by its namespace is not offered.
-        let offered = named(&PASSED) || dev && named(&DEV_PASSED);
+        // RPC-12: what is read-only by its namespace, or named by the operator; nothing else is offered.
+        let offered = named(&PASSED)
+            || dev && named(&DEV_PASSED)
+            || may_be_passed(method).is_ok() && self.state.chains.passes(method);
         if !offered {
-            let method: String = method.chars().take(60).collect();
-            let text = format!("the method {} is not offered here", method.escape_default());
-            return Err(RpcError::new(-32601, "unknown_method", text));
+            return Err(not_offered(method));
         }
         // A token that the engine does not know must not use the operator's chain node, also where the door could not ask.
         self.ask(Command::Known, 0).await?;
@@ -143,6 +163,16 @@ impl Endpoint {
     pub(super) async fn ask(&self, command: Command, wait_ms: u64) -> Result<Reply, RpcError> {
         self.state.ask(self.caller, command, wait_ms).await.map_err(|error| error.0.into())
     }
+}
+
+/// RPC-12.
+fn not_offered(method: &str) -> RpcError {
+    let hint = "the node's operator may name it in [rpc] pass of node.toml";
+    let hint = may_be_passed(method).is_ok().then(|| hint.to_owned());
+    let method: String = method.chars().take(METHOD_CHARS_MAX).collect();
+    let message = format!("the method {} is not offered here", method.escape_default());
+    let problem = model::api::Problem { code: "unknown_method".to_owned(), message, hint };
+    RpcError { code: -32601, ..RpcError::from_view(&problem) }
 }
 
 pub(super) fn wrong_reply() -> RpcError {

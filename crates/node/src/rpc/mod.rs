@@ -2,7 +2,8 @@
 //!
 //! The endpoint is `/rpc/TOKEN`, or `/rpc` with a bearer token or a client certificate; a trailing `/geth` shapes
 //! results as geth does (`{raw, tx}`). Signing methods are answered here; reading methods are passed to the
-//! configured chain node. Absent on purpose: methods that sign a bare digest, and any key management.
+//! configured chain node, by namespace or because the operator named them. Absent on purpose: methods that sign a bare
+//! digest, and any key management.
 
 mod calls;
 mod fill;
@@ -11,6 +12,7 @@ mod methods;
 mod sign;
 
 pub use calls::Calls;
+pub(crate) use methods::may_be_passed;
 
 use crate::api::{
     ApiError, ApiState, caller_of_head, caller_of_token, read_body, status, unauthorized,

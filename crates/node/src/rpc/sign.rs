@@ -123,6 +123,7 @@ impl Endpoint {
             }
             None => data.as_bytes().to_vec(),
         };
+        // RPC-6: `evm_message` is bytes with the EIP-191 prefix before them; 32 that may be a digest are refused by `chains`.
         self.sign_raw(&account, "evm_message", format!("0x{}", hex::encode(bytes))).await
     }
 

@@ -26,7 +26,7 @@ fn view(state: &str, created_at_ms: u64) -> RequestView {
     };
     let problem = api::Problem {
         code: "fee_over_ceiling".into(),
-        message: "the fee may reach 9".into(),
+        message: "the fee may reach 9 wei".into(),
         hint: None,
     };
     RequestView {
@@ -52,7 +52,15 @@ fn scripted(
     chain: Option<&ChainNode>,
     answer: impl Fn(usize) -> RequestView + Send + Sync + 'static,
 ) -> (Fixture, Seen) {
-    let mut rpc = ChainRpc::default();
+    scripted_with(ChainRpc::default(), chain, answer)
+}
+
+/// As [`scripted`], with settings of the chain nodes.
+fn scripted_with(
+    mut rpc: ChainRpc,
+    chain: Option<&ChainNode>,
+    answer: impl Fn(usize) -> RequestView + Send + Sync + 'static,
+) -> (Fixture, Seen) {
     if let Some(chain) = chain {
         rpc.evm.insert(31337, chain.url());
     }
@@ -128,6 +136,7 @@ fn dev_chain(
         "eth_getTransactionByHash" => Ok(json!({ "hash": "0xfeed" })),
         "eth_blockNumber" => Ok(json!("0x10")),
         "anvil_mine" => Ok(Value::Null),
+        "debug_traceTransaction" => Ok(json!({ "gas": 21_000 })),
         "eth_estimateGas" => Ok(json!("0x5208")),
         "eth_getTransactionCount" => Ok(json!("0x0")),
         "eth_getBlockByNumber" => Ok(json!({ "baseFeePerGas": "0x64" })),
@@ -136,6 +145,31 @@ fn dev_chain(
         "eth_call" => Err((3, "execution reverted")),
         other => panic!("{other}"),
     })
+}
+
+/// RPC-12. Goal: a method passes only by its namespace or by its whole name in the settings; names of the endpoint itself
+/// and of namespaces that hold keys pass nowhere, also where a test writes them there.
+#[test]
+fn only_methods_that_the_operator_named_pass_beside_the_reading_namespaces() {
+    let chain = dev_chain(|| Ok(json!("0xfeed")));
+    let trace = |pass: &[&str], method: &str| {
+        let pass = pass.iter().map(|name| (*name).to_owned()).collect();
+        let rpc = ChainRpc { pass, ..ChainRpc::default() };
+        let (fixture, _) = scripted_with(rpc, Some(&chain), |_| view("signed", u64::MAX));
+        call(&fixture, method, json!(["0xfeed"]))
+    };
+    let refused = Err((-32601, "unknown_method".to_owned()));
+    let named = "debug_traceTransaction";
+    assert_eq!(trace(&[named], named), Ok(json!({ "gas": 21_000 })));
+    assert_eq!(trace(&[], named), refused);
+    assert_eq!(trace(&["debug_traceBlock"], named), refused);
+    assert_eq!(trace(&[named], "debug_traceTransactionAndMore"), refused);
+    assert_eq!(trace(&["personal_unlockAccount"], "personal_unlockAccount"), refused);
+    let message = json!({ "jsonrpc": "2.0", "id": 7, "method": named, "params": [] });
+    let (fixture, _) = scripted(Some(&chain), |_| view("signed", u64::MAX));
+    let answer = post(&fixture, "/rpc/client-token", &message);
+    let hint = answer["error"]["data"]["hint"].as_str().unwrap();
+    assert!(hint.contains("[rpc] pass"), "{hint}");
 }
 
 #[test]
