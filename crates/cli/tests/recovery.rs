@@ -211,6 +211,17 @@ fn a_spoiled_transfer_stops_its_pair_until_the_operator_resumes_it() {
         (metric(node, "outlast_pairs_stopped") == 1).then_some(())
     });
     assert_eq!(metric(node, "outlast_warnings_total{code=\"pair_stopped\"}"), 1);
+    // Linked, and not ready: a 3-of-3 cannot sign with it. Only the operator reads whom it is about.
+    let readiness = wait_for("unreadiness", || {
+        let (status, body) = node.try_get("/readyz").unwrap();
+        let missing =
+            body["missing"].as_array()?.iter().find(|one| one["code"] == "pairs")?.clone();
+        assert_eq!(status, 503);
+        missing["message"].as_str().map(str::to_owned)
+    });
+    assert!(readiness.contains(&format!("resume-pair {}", traitor.id)), "{readiness}");
+    let public = node.call(None, "/readyz", None).unwrap().1.to_string();
+    assert!(public.contains("pairs") && !public.contains(&traitor.id), "{public}");
     // The traitor hears of it by a message of its own.
     wait_for("the word to the traitor", || traitor.warned("pair_stopped_by_peer").then_some(()));
     let epoch_before = epoch(node, traitor);

@@ -106,6 +106,8 @@ pub struct Engine {
     pub(crate) jobs: BTreeMap<JobId, Purpose>,
     pub(crate) challenges: BTreeMap<(NodeId, VaultId), ([u8; 32], Timestamp)>,
     pub(crate) held_by: BTreeMap<NodeId, String>,
+    /// Peers that stopped the pair with this node, until fresh state is made.
+    pub(crate) stopped_by: BTreeSet<NodeId>,
     pub(crate) counters: Status,
     pub(crate) proof_asked: Timestamp,
     pub(crate) proof_answered: Timestamp,
@@ -198,6 +200,7 @@ impl Engine {
             jobs: BTreeMap::new(),
             challenges: BTreeMap::new(),
             held_by: BTreeMap::new(),
+            stopped_by: BTreeSet::new(),
             counters: Status::default(),
             proof_asked: Timestamp(0),
             proof_answered: Timestamp(0),

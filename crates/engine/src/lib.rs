@@ -52,4 +52,4 @@ pub use journal::{Entry, Record, RecordError};
 pub use log::{log_key, log_name};
 pub use message::{CeremonyPlan, Message, Proposal};
 pub use problem::{Class, Problem, refuse};
-pub use status::Status;
+pub use status::{Status, StoppedPair};

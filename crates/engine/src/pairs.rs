@@ -113,8 +113,7 @@ impl Pair {
 impl Engine {
     /// A checked link is up: tell what we hold, or offer to make it.
     pub(crate) fn greet_pair(&mut self, peer: NodeId, entropy: &mut dyn Entropy) {
-        let record = self.state.peers.get(&peer).map(|p| p.pair.clone());
-        match record {
+        match self.state.peers.get(&peer).map(|p| p.pair.clone()) {
             Some(PairRecord::Ready { epoch, mesh }) => {
                 self.send(peer, &Message::PairReady { epoch, mesh, heard: false });
             }
@@ -129,8 +128,7 @@ impl Engine {
     /// Repeats this end's word while the peer's is missing.
     pub(crate) fn nudge_pair(&mut self, peer: NodeId) {
         if let Some(Pair::Ready { state, epoch, confirmed: false, .. }) = self.pairs.get(&peer) {
-            let (epoch, mesh) = (*epoch, state.id());
-            self.send(peer, &Message::PairReady { epoch, mesh, heard: false });
+            self.send(peer, &Message::PairReady { epoch: *epoch, mesh: state.id(), heard: false });
         }
     }
 
@@ -202,6 +200,7 @@ impl Engine {
             *setup = None;
             // Its operator has to decide first: ask again later, not at once.
             *begun = self.now.saturating_add_ms(SETUP_INTERVAL_MS);
+            self.stopped_by.insert(peer);
         }
     }
 

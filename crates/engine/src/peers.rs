@@ -12,6 +12,7 @@ use crate::journal::{Entry, bounded};
 use crate::message::Message;
 use crate::pairs::Pair;
 use crate::problem::{Class, Problem, refuse};
+use crate::status::StoppedPair;
 use model::entropy::Entropy;
 use model::ids::NodeId;
 use model::time::Timestamp;
@@ -377,8 +378,38 @@ impl Engine {
     /// Vaults of which a signing set can be reached now. A peer that holds this node signs nothing with it; that is no more
     /// than its absence, so its word alone does not make this node unready.
     pub(crate) fn reachable_vaults(&self) -> usize {
+        let willing = self.willing();
+        self.vaults.values().filter(|k| k.public.quorum_from(&willing).is_some()).count()
+    }
+
+    /// Present, and not holding this node.
+    fn willing(&self) -> BTreeSet<NodeId> {
         let mut willing = self.present();
         willing.retain(|peer| !self.held_by.contains_key(peer));
-        self.vaults.values().filter(|k| k.public.quorum_from(&willing).is_some()).count()
+        willing
+    }
+
+    /// Stopped pairs without which some vault has no signing set for ECDSA. One that others can stand in for is no reason
+    /// to call this node unready.
+    pub(crate) fn stopped_pairs_that_block(&self) -> Vec<StoppedPair> {
+        let here = |peer: &NodeId| self.pairs.get(peer).is_some_and(Pair::is_stopped);
+        let stopped: BTreeSet<NodeId> = self
+            .state
+            .peers
+            .keys()
+            .copied()
+            .filter(|peer| here(peer) || self.stopped_by.contains(peer))
+            .collect();
+        if stopped.is_empty() {
+            return Vec::new();
+        }
+        let able: BTreeSet<NodeId> = self.willing().difference(&stopped).copied().collect();
+        let blocked = self.vaults.values().filter(|k| k.public.quorum_from(&able).is_none());
+        let blocking: BTreeSet<NodeId> = blocked
+            .flat_map(|keeping| keeping.public.members.values().copied())
+            .filter(|node| stopped.contains(node))
+            .collect();
+        let pair = |peer| StoppedPair { peer, operator: self.name_of(peer), here: here(&peer) };
+        blocking.into_iter().map(pair).collect()
     }
 }

@@ -284,6 +284,7 @@ impl Engine {
         last: Option<(u8, Vec<u8>)>,
     ) {
         let mesh = state.id();
+        self.stopped_by.remove(&peer);
         self.put_secret(pair_key(peer), state.to_bytes());
         self.commit(Entry::PairMade(peer, epoch, mesh));
         self.pairs.insert(peer, Pair::ready(state, epoch, self.now));

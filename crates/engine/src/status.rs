@@ -5,9 +5,21 @@
 
 use crate::engine::Engine;
 use crate::problem::{Class, Problem, refuse};
+use model::ids::NodeId;
 
 /// A clock may be behind the journal by this much, milliseconds: as much as two nodes may differ.
 const CLOCK_BEHIND_MS_MAX: u64 = 60_000;
+
+/// A pair that a failed check stopped, and that some vault cannot sign ECDSA without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedPair {
+    /// The peer.
+    pub peer: NodeId,
+    /// Its operator, as on its card.
+    pub operator: String,
+    /// This node stopped it; else the peer did, and its operator decides.
+    pub here: bool,
+}
 
 /// Numbers for metrics and readiness.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +34,8 @@ pub struct Status {
     pub pairs_ready: u64,
     /// Pairs stopped by a failed check.
     pub pairs_stopped: u64,
+    /// Stopped pairs, here or at the peer, that keep some vault from signing ECDSA.
+    pub pairs_blocking: Vec<StoppedPair>,
     /// Vaults held.
     pub vaults: u64,
     /// Vaults whose signing set can be reached now without a peer that holds this node.
@@ -93,6 +107,7 @@ impl Engine {
             peers_held: count(held),
             pairs_ready: count(ready),
             pairs_stopped: count(stopped),
+            pairs_blocking: self.stopped_pairs_that_block(),
             vaults: count(self.vaults.len()),
             vaults_reachable: count(reachable),
             sessions: count(self.sessions.len()),

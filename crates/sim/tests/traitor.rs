@@ -139,9 +139,19 @@ fn invariant_k6_the_first_failed_check_stops_every_session_of_the_pair() {
         world.set_tamper(None);
         let refused = sign(world, vault, 1, 2, 50);
         assert_ne!(refused.state, "signed", "a stopped pair signs");
+        assert_blocked_pairs(world, true);
         assert!(resume_stopped_pairs(world) >= 1);
+        assert_blocked_pairs(world, false);
         assert_signs(world, vault, 100);
     });
+}
+
+/// Both ends of a stopped pair know what keeps their 3-of-3 vault from signing ECDSA, and who has to decide.
+fn assert_blocked_pairs(world: &World, blocked: bool) {
+    let seen = |node: usize| world.engine(node).map(|engine| engine.status().pairs_blocking);
+    let all: Vec<_> = (0..world.size()).filter_map(seen).flatten().collect();
+    let ends = [true, false].map(|here| all.iter().any(|pair| pair.here == here));
+    assert_eq!(ends, [blocked; 2], "{all:?}");
 }
 
 /// Goal: replays and messages sent twice change nothing. Method: node 0 repeats to each node
