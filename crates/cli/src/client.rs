@@ -135,8 +135,12 @@ impl Client {
     ) -> Result<(u16, Vec<u8>), CommandError> {
         let bytes = serde_json::to_vec(body)
             .map_err(|e| CommandError::bug(format!("the question is no JSON: {e}")))?;
+        self.send(path, &bytes)
+    }
+
+    fn send(&self, path: &str, json: &[u8]) -> Result<(u16, Vec<u8>), CommandError> {
         let request = self.agent.post(self.url(path)).header("content-type", "application/json");
-        self.receive(self.authorized(request).send(&bytes[..]))
+        self.receive(self.authorized(request).send(json))
     }
 
     fn receive(
@@ -167,6 +171,21 @@ impl Client {
     }
 }
 
+/// [`api::Unseal`] without a copy of the passphrase that nobody wipes.
+fn unseal_body(passphrase: &Secret<String>) -> Result<Secret<Vec<u8>>, CommandError> {
+    #[derive(Serialize)]
+    struct Unseal<'a> {
+        passphrase: &'a str,
+    }
+    let passphrase = passphrase.expose();
+    // JSON escapes one byte by six at most: the buffer never grows, so it leaves no part of itself behind.
+    let mut json = Vec::with_capacity(passphrase.len().saturating_mul(6).saturating_add(64));
+    let written = serde_json::to_writer(&mut json, &Unseal { passphrase });
+    let json = Secret::new(json);
+    written.map_err(|e| CommandError::bug(format!("the question is no JSON: {e}")))?;
+    Ok(json)
+}
+
 fn check(path: &str, (status, body): &(u16, Vec<u8>)) -> Result<(), CommandError> {
     if (200..300).contains(status) {
         return Ok(());
@@ -194,8 +213,8 @@ impl Client {
         self.get("/v1/node")
     }
     pub(crate) fn unseal(&self, passphrase: &Secret<String>) -> Result<(), CommandError> {
-        let body = api::Unseal { passphrase: passphrase.expose().clone() };
-        self.post_unit("/v1/unseal", &body)
+        let path = "/v1/unseal";
+        check(path, &self.send(path, unseal_body(passphrase)?.expose())?)
     }
     pub(crate) fn trust(&self, peer: &api::TrustPeer) -> Result<(), CommandError> {
         self.post_unit("/v1/peers", peer)
@@ -311,6 +330,17 @@ mod tests {
             let made = Client::with_trust(base, None, trust);
             let code = made.err().map(|error| error.kind.exit_code());
             assert_eq!(code, (!good).then_some(2), "{base}");
+        }
+    }
+
+    #[test]
+    fn a_passphrase_is_put_into_a_body_that_never_grows() {
+        for text in ["plain", "a \"quote\" \\ and a tab\t", "\u{1}\u{2}\u{3}\u{4}\u{5}", "Söhne 🔑"]
+        {
+            let body = unseal_body(&Secret::new(text.to_owned())).unwrap();
+            let read: api::Unseal = serde_json::from_slice(body.expose()).unwrap();
+            assert_eq!(read.passphrase, text);
+            assert_eq!(body.expose().capacity(), text.len() * 6 + 64, "{text}: it grew");
         }
     }
 

@@ -1,14 +1,21 @@
 //! Passphrases: typed without echo, or from the file that `OUTLAST_PASSPHRASE_FILE` names. Never an argument, never an
 //! environment variable's value: both can be read by other processes of the machine.
+//!
+//! Each is read past the buffers of the standard library, which nobody wipes, into one that is wiped and never grows.
 
 use crate::error::{CommandError, io};
 use model::secret::Secret;
-use std::io::{BufRead, IsTerminal, Write};
-use std::os::fd::AsRawFd;
+use std::fs::File;
+use std::io::{ErrorKind, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 /// Names the file with the passphrase.
 pub(crate) const FILE_VARIABLE: &str = "OUTLAST_PASSPHRASE_FILE";
+
+/// Bytes of a passphrase at most: what a terminal takes as one line.
+const BYTES_MAX: usize = 4096;
 
 /// The passphrase of an existing seal.
 pub(crate) fn read() -> Result<Secret<String>, CommandError> {
@@ -35,8 +42,34 @@ fn from_file() -> Result<Option<Secret<String>>, CommandError> {
     let Some(path) = std::env::var_os(FILE_VARIABLE).map(PathBuf::from) else {
         return Ok(None);
     };
-    let text = Secret::new(std::fs::read_to_string(&path).map_err(io("read", &path))?);
-    not_empty(Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())).map(Some)
+    let text = File::open(&path).and_then(|file| read_wiped(file, false));
+    not_empty(text.map_err(io("read", &path))?).map(Some)
+}
+
+/// Reads to the end, or one line, without the line breaks behind it.
+fn read_wiped(mut source: impl Read, one_line: bool) -> std::io::Result<Secret<String>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(BYTES_MAX));
+    let mut byte = Zeroizing::new([0u8; 1]);
+    loop {
+        match source.read(&mut byte[..]) {
+            Ok(0) => break,
+            Ok(_) if one_line && *byte == *b"\n" => break,
+            Ok(_) if bytes.len() >= BYTES_MAX => {
+                let text = format!("a passphrase has at most {BYTES_MAX} bytes");
+                return Err(std::io::Error::new(ErrorKind::InvalidData, text));
+            }
+            Ok(_) => bytes.extend_from_slice(&byte[..]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    while bytes.last().is_some_and(|last| b"\r\n".contains(last)) {
+        bytes.pop();
+    }
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Secret::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        std::io::Error::new(ErrorKind::InvalidData, "a passphrase is UTF-8")
+    })
 }
 
 fn not_empty(passphrase: Secret<String>) -> Result<Secret<String>, CommandError> {
@@ -54,20 +87,15 @@ fn typed(question: &str) -> Result<Secret<String>, CommandError> {
     }
     let _ = write!(std::io::stderr(), "{question} ");
     let _ = std::io::stderr().flush();
-    let mut line = Secret::new(String::new());
     let read = {
         let _silence = Silence::start(stdin.as_raw_fd());
-        let mut text = String::new();
-        let read = stdin.lock().read_line(&mut text);
-        line = match read {
-            Ok(_) => Secret::new(text),
-            Err(_) => line,
-        };
-        read
+        let terminal = stdin.as_fd().try_clone_to_owned().map(File::from);
+        terminal.and_then(|terminal| read_wiped(terminal, true))
     };
     let _ = writeln!(std::io::stderr());
-    read.map_err(|e| CommandError::unavailable("no_answer", format!("cannot read: {e}")))?;
-    not_empty(Secret::new(line.expose().trim_end_matches(['\r', '\n']).to_owned()))
+    not_empty(
+        read.map_err(|e| CommandError::unavailable("no_answer", format!("cannot read: {e}")))?,
+    )
 }
 
 /// Turns the terminal's echo off while it lives.
@@ -100,5 +128,29 @@ impl Drop for Silence {
             // SAFETY: restores what tcgetattr filled in.
             unsafe { libc::tcsetattr(self.terminal, libc::TCSAFLUSH, &raw const state) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_read_without_its_line_breaks_and_within_its_bound() {
+        let check = |input: &[u8], one_line: bool, expected: Option<&str>| {
+            let read = read_wiped(input, one_line).ok();
+            assert_eq!(read.as_ref().map(|text| text.expose().as_str()), expected, "{input:?}");
+            if let Some(text) = read {
+                assert_eq!(text.expose().capacity(), BYTES_MAX, "the buffer was exchanged");
+            }
+        };
+        check(b"correct horse\n", true, Some("correct horse"));
+        check(b"correct horse\r\nbattery", true, Some("correct horse"));
+        check(b" two\nlines \r\n\n", false, Some(" two\nlines "));
+        check("Söhne".as_bytes(), false, Some("Söhne"));
+        check(b"", true, Some(""));
+        check(b"\xff\xfe\n", true, None);
+        check(&[b'x'; BYTES_MAX], false, Some(&"x".repeat(BYTES_MAX)));
+        check(&[b'x'; BYTES_MAX + 1], false, None);
     }
 }

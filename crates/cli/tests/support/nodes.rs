@@ -155,9 +155,14 @@ impl Node {
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
+    /// Of the running process.
+    pub fn pid(&self) -> u32 {
+        self.process.lock().unwrap().as_ref().unwrap().id()
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let pid = self.process.lock().unwrap().as_ref().unwrap().id();
+        let pid = self.pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()

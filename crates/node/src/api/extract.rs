@@ -7,15 +7,21 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use engine::{Caller, Class, Command, Problem, Reply, refuse};
+use futures_util::StreamExt as _;
 use model::limits::BODY_BYTES_MAX;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A body must be there within this time.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bytes of a body with a secret: a passphrase of 4096 bytes, each escaped.
+const SECRET_BYTES_MAX: usize = 32 * 1024;
+/// A frame with a secret is kept this long for its last holder to leave, and looked at this often.
+const WIPE_TIME_MAX: Duration = Duration::from_secs(60);
+const WIPE_PAUSE: Duration = Duration::from_millis(20);
 /// Answers of the engine that wait for nothing come within this time.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 /// Longest wait for a signature that a caller may ask for, milliseconds.
@@ -156,20 +162,52 @@ impl<T: DeserializeOwned> FromRequest<Arc<ApiState>> for Strict<T> {
     }
 }
 
-/// As [`Strict`], and the bytes are wiped after parsing. The parsed value must wipe itself.
+/// As [`Strict`], shorter, and the bytes are wiped after parsing. The parsed value must wipe itself.
 #[derive(Debug)]
 pub struct StrictSecret<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<ApiState>> for StrictSecret<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _state: &Arc<ApiState>) -> Result<Self, ApiError> {
-        let bytes = read_body(request.into_body()).await?;
-        let parsed = parse(&bytes);
-        if let Ok(mut bytes) = bytes.try_into_mut() {
-            bytes.as_mut().zeroize();
-        }
-        parsed.map(Self)
+        let bytes = in_time(read_secret(request.into_body())).await?;
+        parse(&bytes).map(Self)
     }
+}
+
+/// The whole body in a buffer that is wiped and never grows; the frames that it came in are wiped, too.
+async fn read_secret(body: Body) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    let mut all = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX));
+    let mut frames = body.into_data_stream();
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|error| ApiError(body_problem(&error)))?;
+        let fits = frame.len() <= SECRET_BYTES_MAX.saturating_sub(all.len());
+        if fits {
+            all.extend_from_slice(&frame);
+        }
+        wipe(frame);
+        if !fits {
+            let text = format!("the body is over {SECRET_BYTES_MAX} bytes");
+            return Err(ApiError(refuse(Class::Refused, "too_large", text)));
+        }
+    }
+    Ok(all)
+}
+
+/// Wipes a frame once nobody else holds its memory: the server's own buffer shares it until the server reads on or the
+/// connection ends. Meanwhile the frame is kept, because memory that is merely given back would be left as it is.
+fn wipe(frame: Bytes) {
+    tokio::spawn(async move {
+        let (mut frame, mut waited) = (frame, Duration::ZERO);
+        while waited < WIPE_TIME_MAX {
+            match frame.try_into_mut() {
+                Ok(mut own) => return own.as_mut().zeroize(),
+                Err(shared) => frame = shared,
+            }
+            tokio::time::sleep(WIPE_PAUSE).await;
+            waited = waited.saturating_add(WIPE_PAUSE);
+        }
+        tracing::warn!(code = "not_wiped", "the body of a secret call is still held by the server");
+    });
 }
 
 // API-BODY-1: the types refuse unknown fields.
@@ -182,14 +220,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 /// The whole body within its bounds.
 pub async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     let read = axum::body::to_bytes(body, BODY_BYTES_MAX);
-    match tokio::time::timeout(BODY_TIME_MAX, read).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(ApiError(body_problem(&error))),
-        Err(_) => {
-            let text = format!("the body did not come within {} s", BODY_TIME_MAX.as_secs());
-            Err(ApiError(refuse(Class::Refused, "slow_body", text)))
-        }
-    }
+    in_time(async { read.await.map_err(|error| ApiError(body_problem(&error))) }).await
+}
+
+async fn in_time<T>(read: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    tokio::time::timeout(BODY_TIME_MAX, read).await.unwrap_or_else(|_| {
+        let text = format!("the body did not come within {} s", BODY_TIME_MAX.as_secs());
+        Err(ApiError(refuse(Class::Refused, "slow_body", text)))
+    })
 }
 
 fn body_problem(error: &axum::Error) -> engine::Problem {

@@ -120,7 +120,8 @@ async fn unseal(
     StrictSecret(mut body): StrictSecret<Passphrase>,
 ) -> Answer {
     state.unseal(Secret::new(std::mem::take(&mut body.passphrase))).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    // The connection's buffer held the passphrase: it ends with the connection, and is wiped then.
+    Ok((StatusCode::NO_CONTENT, [(header::CONNECTION, "close")]).into_response())
 }
 
 /// As [`api::TrustPeer`], unknown fields refused.
