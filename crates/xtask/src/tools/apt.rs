@@ -1,4 +1,4 @@
-//! Debian's packages: the TPM simulator and its tools, and what bitcoind is built with.
+//! Debian's packages: the TPM simulator and its tools, OpenSSH, and what bitcoind is built with.
 
 use crate::shell::{self, Failure, Workspace};
 
@@ -6,6 +6,7 @@ use crate::shell::{self, Failure, Workspace};
 const PACKAGES: &[(&str, &str)] = &[
     ("swtpm", "swtpm"),
     ("tpm2_createprimary", "tpm2-tools"),
+    ("ssh-keygen", "openssh-client"),
     ("cmake", "cmake"),
     ("make", "make"),
     ("c++", "g++"),
