@@ -34,6 +34,7 @@ fn raw(network: Network, path: &str, kind: RawKind, bytes: Vec<u8>) -> Request {
         fee_max: None,
         client: ClientId([2; 16]),
         idempotency_key: String::new(),
+        initiator: String::new(),
         entry: NodeId([3; 32]),
         created_at: Timestamp(1),
         expires_at: Timestamp(2),

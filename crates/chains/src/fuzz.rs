@@ -123,6 +123,7 @@ fn request_of(network: Network, path: &[u32], kind: RawKind, data: &[u8]) -> Req
         fee_max: None,
         client: ClientId([2; 16]),
         idempotency_key: String::new(),
+        initiator: String::new(),
         entry: NodeId([3; 32]),
         created_at: Timestamp(1),
         expires_at: Timestamp(2),

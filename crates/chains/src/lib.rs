@@ -17,9 +17,11 @@ mod replace;
 pub mod solana;
 #[cfg(test)]
 mod test_vault;
+mod wanted;
 
 pub use address::{Account, Address, account, address};
 pub use ask::{FillDraft, parse_ask, parse_fill, parse_raw, raw_kind};
 pub use plan::{Artefact, Plan, SpendKey, build, decode, finish};
 pub use refusal::Refusal;
 pub use replace::{check_replacement, is_cancel};
+pub use wanted::{Wanted, wanted};

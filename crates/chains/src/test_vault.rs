@@ -79,6 +79,7 @@ pub(crate) fn request(network: &str, path: &str, ask: Ask) -> Request {
         fee_max: Some(Amount::from_u64(50_000_000)),
         client: ClientId([2; 16]),
         idempotency_key: String::new(),
+        initiator: String::new(),
         entry: NodeId([3; 32]),
         created_at: Timestamp(1),
         expires_at: Timestamp(2),

@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::event::Effect;
 use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
+use crate::judge::{Pending, WAITING};
 use crate::message::{Message, Proposal};
 use crate::pairs::Pair;
 use crate::problem::{Class, Problem, refuse};
@@ -235,6 +236,7 @@ impl Engine {
                 let message = Message::Propose(Box::new(proposal));
                 self.send_all(members.unwrap_or_default().into_values(), &message);
             }
+            Err(problem) if WAITING.contains(&problem.code) => self.let_wait(id, &request, problem),
             Err(problem) if problem.class == Class::Unavailable => {
                 self.after_failure(id, problem.code, problem.message);
             }
@@ -250,6 +252,12 @@ impl Engine {
         reason: String,
         entropy: &mut dyn Entropy,
     ) {
+        // People or time will end it, here or at the peer that said so.
+        if let Some(code) = WAITING.iter().find(|waiting| **waiting == code)
+            && self.now <= self.state.requests.get(&id).map_or(self.now, |s| s.request.expires_at)
+        {
+            return self.wait_for_peer(id, code, &reason);
+        }
         // Refusals that pass by themselves.
         let taken = ["already_used", "in_use"].contains(&code);
         // A member may hear a moment later than this node that every share of the vault is stored.
@@ -363,7 +371,10 @@ impl Engine {
             .map(|(id, s)| (*id, s.decided.is_some()))
             .collect();
         for (id, decided) in own {
-            if decided {
+            if !decided && self.is_governed(id) {
+                // People's words outlive a restart; what its caller chose does not, so the chain node is asked.
+                self.pending.insert(id, Pending::at(self.now));
+            } else if decided {
                 let at = self.now.saturating_add_ms(FAILURE_PAUSE_MS_MAX / 10);
                 self.retries.insert(id, Retry { at, ..Retry::default() });
             } else {

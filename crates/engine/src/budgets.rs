@@ -21,6 +21,10 @@ pub(crate) enum Costly {
     History,
     /// Randomness, and a proof of three keys to verify.
     Proof,
+    /// An act to verify and a record.
+    Act,
+    /// A request to decode and a record.
+    Asked,
     /// A line in the log and a note to the operator.
     Warning,
 }
@@ -34,6 +38,8 @@ impl Costly {
             Self::Setup | Self::Proof => 12,
             Self::Ceremony => 60,
             Self::Warning => 20,
+            Self::Act => 6_000,
+            Self::Asked => 1_200,
         }
     }
 }

@@ -5,12 +5,13 @@
 
 use crate::budgets::Costly;
 use crate::engine::Engine;
-use crate::job::{Job, JobOutput};
+use crate::job::Job;
 use crate::journal::{Entry, bounded};
 use crate::message::{CeremonyPlan, Message};
 use crate::problem::{Class, Problem, refuse};
 use crate::sessions::Purpose as JobPurpose;
 use model::api;
+use model::charter::SignedCharter;
 use model::entropy::Entropy;
 use model::ids::{CeremonyId, NodeId, Seat, VaultId};
 use model::keys::Purpose;
@@ -22,24 +23,22 @@ use threshold::dkg;
 
 /// Ceremonies remembered in memory at most; finished ones make room.
 const CEREMONIES_MAX: usize = 4096;
-/// Rounds of key generation, so that a message of a later one is garbage.
-const DKG_ROUNDS_MAX: u8 = 4;
 /// Ceremonies of one proposer that wait or run at most.
 const OPEN_PER_PEER_MAX: usize = 64;
-/// A message of key generation: at most 32 KiB of broadcast, its mark and one sealed sub-share.
-const DKG_BYTES_MAX: usize = 40 * 1024;
 
 /// One ceremony in memory.
 pub(crate) struct Ceremony {
     pub plan: CeremonyPlan,
+    /// The charter that it is born under, with the agreements so far.
+    pub charter: Option<SignedCharter>,
     pub joined: BTreeSet<NodeId>,
     pub phase: Phase,
     /// When the phase that can time out began.
     pub since: Timestamp,
     /// Members whose word about a breach was checked: one each.
     pub accusers: BTreeSet<NodeId>,
-    round: u8,
-    inbox: BTreeMap<(u8, Seat), Vec<u8>>,
+    pub round: u8,
+    pub inbox: BTreeMap<(u8, Seat), Vec<u8>>,
 }
 
 /// Where a ceremony stands.
@@ -57,11 +56,19 @@ pub(crate) enum Phase {
 }
 
 impl Ceremony {
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Done(_) | Phase::Failed(_))
     }
 
-    fn seat_of(&self, member: NodeId) -> Option<Seat> {
+    /// What tells the others of it.
+    fn proposal(&self) -> Message {
+        match &self.charter {
+            None => Message::CeremonyPropose(self.plan.clone()),
+            Some(charter) => Message::CeremonyUnder(self.plan.clone(), Box::new(charter.clone())),
+        }
+    }
+
+    pub fn seat_of(&self, member: NodeId) -> Option<Seat> {
         self.plan.seats().into_iter().find(|(_, node)| *node == member).map(|(seat, _)| seat)
     }
 }
@@ -75,12 +82,8 @@ impl Engine {
     ) -> Result<CeremonyId, Problem> {
         let mut members: BTreeSet<NodeId> = new.members.iter().copied().collect();
         members.insert(self.me);
-        let unknown = members.iter().find(|n| **n != self.me && !self.state.peers.contains_key(n));
-        if let Some(node) = unknown {
-            let text = format!("node {} is not trusted here", node.short());
-            return Err(refuse(Class::Refused, "unknown_peer", text)
-                .hint("import its card with `outlast node trust`"));
-        }
+        let all: Vec<NodeId> = members.iter().copied().collect();
+        self.check_members(&all)?;
         let fits = (1..=limits::TEXT_BYTES_MAX).contains(&new.name.len());
         if !fits || new.name.chars().any(char::is_control) {
             let text = "name: 1 to 256 bytes, no control characters";
@@ -95,9 +98,6 @@ impl Engine {
                 .hint("at least 2, at most the number of members"));
         }
         self.may_hold(new.purpose)?;
-        if self.vaults.len() >= limits::VAULTS_MAX {
-            return Err(refuse(Class::Overloaded, "vaults_max", "this node holds all it may"));
-        }
         let mut nonce = [0u8; 32];
         entropy.fill(&mut nonce);
         let plan = CeremonyPlan {
@@ -108,10 +108,34 @@ impl Engine {
             proposer: self.me,
             at: self.now,
             nonce,
+            charter: None,
         };
+        self.propose(plan, None)
+    }
+
+    pub(crate) fn check_members(&self, members: &[NodeId]) -> Result<(), Problem> {
+        let unknown = members.iter().find(|n| **n != self.me && !self.state.peers.contains_key(n));
+        if let Some(node) = unknown {
+            let text = format!("node {} is not trusted here", node.short());
+            return Err(refuse(Class::Refused, "unknown_peer", text)
+                .hint("import its card with `outlast node trust`"));
+        }
+        if self.vaults.len() >= limits::VAULTS_MAX {
+            return Err(refuse(Class::Overloaded, "vaults_max", "this node holds all it may"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn propose(
+        &mut self,
+        plan: CeremonyPlan,
+        charter: Option<SignedCharter>,
+    ) -> Result<CeremonyId, Problem> {
         let id = plan.id();
-        self.remember_ceremony(plan.clone());
-        self.send_all(plan.members.iter().copied(), &Message::CeremonyPropose(plan.clone()));
+        self.remember_ceremony(plan.clone(), charter);
+        if let Some(message) = self.ceremonies.get(&id).map(Ceremony::proposal) {
+            self.send_all(plan.members.iter().copied(), &message);
+        }
         self.join_ceremony(id)?;
         Ok(id)
     }
@@ -138,13 +162,14 @@ impl Engine {
             ceremony.joined.insert(self.me);
         }
         self.commit(Entry::CeremonyJoined(plan.clone()));
-        self.send_all(plan.members.iter().copied(), &Message::CeremonyJoin(id));
+        let yes = self.own_yes(id);
+        self.send_all(plan.members.iter().copied(), &yes);
         self.begin_when_all_joined(id);
         Ok(())
     }
 
     /// A home with a cheap seal never holds a share of a live vault.
-    fn may_hold(&self, purpose: Purpose) -> Result<(), Problem> {
+    pub(crate) fn may_hold(&self, purpose: Purpose) -> Result<(), Problem> {
         if purpose == Purpose::Live && self.config.test_home {
             let text = "this node's home is for tests: its seal is cheap to guess";
             return Err(refuse(Class::Refused, "test_home", text)
@@ -153,7 +178,7 @@ impl Engine {
         Ok(())
     }
 
-    fn remember_ceremony(&mut self, plan: CeremonyPlan) {
+    fn remember_ceremony(&mut self, plan: CeremonyPlan, charter: Option<SignedCharter>) {
         self.trim_ceremonies();
         let ceremony = Ceremony {
             joined: BTreeSet::new(),
@@ -163,6 +188,7 @@ impl Engine {
             round: 0,
             inbox: BTreeMap::new(),
             plan: plan.clone(),
+            charter,
         };
         self.ceremonies.entry(plan.id()).or_insert(ceremony);
     }
@@ -176,9 +202,14 @@ impl Engine {
 
     pub(crate) fn handle_ceremony_message(&mut self, peer: NodeId, message: Message) {
         match message {
-            Message::CeremonyPropose(plan) => self.handle_ceremony_propose(peer, plan),
+            Message::CeremonyPropose(plan) => self.handle_ceremony_propose(peer, plan, None),
+            Message::CeremonyUnder(plan, charter) => {
+                self.handle_ceremony_propose(peer, plan, Some(*charter));
+            }
+            Message::CeremonyAgree(id, act) => self.handle_agree(peer, id, *act),
             Message::CeremonyJoin(id) => {
                 if let Some(ceremony) = self.ceremonies.get_mut(&id)
+                    && ceremony.charter.is_none()
                     && ceremony.plan.members.contains(&peer)
                 {
                     // It has not heard that this node gave up, and would wait in vain.
@@ -218,14 +249,20 @@ impl Engine {
         }
     }
 
-    fn handle_ceremony_propose(&mut self, peer: NodeId, plan: CeremonyPlan) {
+    fn handle_ceremony_propose(
+        &mut self,
+        peer: NodeId,
+        plan: CeremonyPlan,
+        charter: Option<SignedCharter>,
+    ) {
         let trusted =
             plan.members.iter().all(|node| *node == self.me || self.state.peers.contains_key(node));
         let mine = plan.members.contains(&self.me);
         self.trim_ceremonies();
         let full =
             self.ceremonies.len() >= CEREMONIES_MAX || self.vaults.len() >= limits::VAULTS_MAX;
-        if plan.proposer != peer || !mine || plan.threshold < 2 {
+        let under = plan.charter.is_some() == charter.is_some();
+        if plan.proposer != peer || !mine || plan.threshold < 2 || !under {
             return self.warn_of(
                 peer,
                 "ceremony_refused",
@@ -238,7 +275,12 @@ impl Engine {
         // A plan is told until it is answered: only the first time costs something.
         let known = self.ceremonies.contains_key(&id);
         let full = full || !(known || self.within_budget(peer, Costly::Ceremony));
-        let refused = self.may_hold(plan.purpose).err().map(|p| p.message);
+        // Signatures are checked within the budget only.
+        let under = charter.as_ref().filter(|_| !full && !known);
+        let refused = self
+            .may_hold(plan.purpose)
+            .and_then(|()| under.map_or(Ok(()), |charter| self.check_plan_under(&plan, charter)));
+        let refused = refused.err().map(|p| p.message);
         if !trusted || full || refused.is_some() {
             let reason =
                 if full { "too many vaults or ceremonies" } else { "a member is not trusted" };
@@ -246,7 +288,7 @@ impl Engine {
             return self.send(peer, &Message::CeremonyFail(id, bounded(&reason)));
         }
         let test = plan.purpose == Purpose::Test;
-        self.remember_ceremony(plan);
+        self.remember_ceremony(plan, charter);
         if let Some(ceremony) = self.ceremonies.get_mut(&id) {
             // Proposing is a yes.
             ceremony.joined.insert(peer);
@@ -256,13 +298,18 @@ impl Engine {
         }
     }
 
-    fn begin_when_all_joined(&mut self, id: CeremonyId) {
+    pub(crate) fn begin_when_all_joined(&mut self, id: CeremonyId) {
         let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
         let all = ceremony.plan.members.iter().all(|node| ceremony.joined.contains(node));
         if !all || !matches!(ceremony.phase, Phase::Waiting) {
             return;
         }
         let plan = ceremony.plan.clone();
+        let lacks = self.ceremonies.get(&id).and_then(|ceremony| self.charter_lacks(ceremony));
+        if let Some(reason) = lacks {
+            return self.fail_ceremony(id, reason, true);
+        }
+        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
         let Some(dkg_plan) = plan.dkg_plan() else { return };
         let me = dkg_plan.members.iter().find(|(_, node)| **node == self.me);
         let Some(me) = me.map(|(seat, _)| *seat) else { return };
@@ -270,92 +317,6 @@ impl Engine {
         ceremony.since = self.now;
         let job = Job::DkgStart { plan: Arc::new(dkg_plan), me, key: Arc::clone(&self.key) };
         self.compute(job, JobPurpose::Ceremony(id));
-    }
-
-    fn handle_dkg(&mut self, peer: NodeId, id: CeremonyId, round: u8, bytes: Vec<u8>) {
-        let name = self.name_of(peer);
-        let known = self.ceremonies.get_mut(&id);
-        let seat = known.as_ref().and_then(|c| c.seat_of(peer));
-        let (Some(ceremony), Some(seat)) = (known, seat) else {
-            let text = format!("{name} sent round {round} of a ceremony that is not its and ours");
-            return self.warn_of(peer, "unknown_ceremony", text);
-        };
-        // Given up here: what was under way comes late, and says nothing about its sender.
-        if matches!(ceremony.phase, Phase::Failed(_)) {
-            return;
-        }
-        if bytes.len() > DKG_BYTES_MAX {
-            let text = format!("{name} sent {} bytes in round {round}", bytes.len());
-            return self.warn_of(peer, "over_long_message", format!("{text} of key generation"));
-        }
-        // Before this node's own yes nobody can have begun; and a peer can be one round ahead, not more.
-        let open = ceremony.is_open() && ceremony.joined.contains(&self.me);
-        let last = DKG_ROUNDS_MAX.min(ceremony.round.saturating_add(1));
-        if !open || round < ceremony.round.max(1) || round > last {
-            let text = format!("{name} sent round {round} of key generation");
-            let text = format!("{text}; here it stands at round {}", ceremony.round);
-            return self.warn_of(peer, "wrong_round", text);
-        }
-        // The first message of a round counts; a second one never replaces it.
-        let taken = round == ceremony.round && matches!(ceremony.phase, Phase::Busy);
-        if taken || ceremony.inbox.contains_key(&(round, seat)) {
-            let text = format!("{name} sent round {round} of key generation twice");
-            return self.warn_of(peer, "duplicate_message", text);
-        }
-        ceremony.inbox.insert((round, seat), bytes);
-        self.advance_dkg(id);
-    }
-
-    fn advance_dkg(&mut self, id: CeremonyId) {
-        let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
-        let Phase::Running(running) = &ceremony.phase else { return };
-        let round = ceremony.round;
-        let expected = running.expects();
-        if !expected.iter().all(|seat| ceremony.inbox.contains_key(&(round, *seat))) {
-            return;
-        }
-        let inbox = expected
-            .into_iter()
-            .filter_map(|seat| Some((seat, ceremony.inbox.remove(&(round, seat))?)))
-            .collect();
-        let Phase::Running(running) = core::mem::replace(&mut ceremony.phase, Phase::Busy) else {
-            return;
-        };
-        let job = Job::DkgAdvance { running, inbox, key: Arc::clone(&self.key) };
-        self.compute(job, JobPurpose::Ceremony(id));
-    }
-
-    pub(crate) fn handle_ceremony_computed(&mut self, id: CeremonyId, output: JobOutput) {
-        let busy = self.ceremonies.get(&id).is_some_and(|c| matches!(c.phase, Phase::Busy));
-        if !busy {
-            return;
-        }
-        let JobOutput::Dkg(result) = output else {
-            return self.fail_ceremony(id, "a computation was lost".to_owned(), true);
-        };
-        match result {
-            Ok(dkg::Step::Continue(running, outgoing)) => {
-                let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
-                ceremony.round = ceremony.round.saturating_add(1);
-                ceremony.phase = Phase::Running(Box::new(running));
-                let (round, seats) = (ceremony.round, ceremony.plan.seats());
-                for message in outgoing {
-                    let Some(peer) = seats.get(&message.to).copied() else { continue };
-                    let bytes = message.bytes;
-                    self.send(peer, &Message::Dkg { ceremony: id, round, bytes });
-                }
-                self.advance_dkg(id);
-            }
-            Ok(dkg::Step::Done(outcome)) => self.store_vault(id, *outcome),
-            Err(error) => {
-                let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
-                let text = format!("{error}{}", source.unwrap_or_default());
-                if let dkg::DkgError::Misbehaved { culprit, evidence } = error {
-                    self.found_breach(id, culprit, evidence);
-                }
-                self.fail_ceremony(id, text, true);
-            }
-        }
     }
 
     /// A peer that was away hears of the ceremonies that still wait for a yes.
@@ -366,15 +327,15 @@ impl Engine {
             // Also while running: the peer may have missed a yes that overtook the plan.
             .filter(|c| !matches!(c.phase, Phase::Done(_) | Phase::Failed(_)))
             .filter(|c| c.plan.members.contains(&peer))
-            .map(|c| (c.plan.clone(), c.joined.contains(&self.me)))
+            .map(|c| (c.plan.id(), c.joined.contains(&self.me), c.plan.proposer, c.proposal()))
             .collect();
-        for (plan, joined) in waiting {
-            let id = plan.id();
-            if plan.proposer == self.me {
-                self.send(peer, &Message::CeremonyPropose(plan));
+        for (id, joined, proposer, proposal) in waiting {
+            if proposer == self.me {
+                self.send(peer, &proposal);
             }
             if joined {
-                self.send(peer, &Message::CeremonyJoin(id));
+                let yes = self.own_yes(id);
+                self.send(peer, &yes);
             }
         }
     }

@@ -1,8 +1,9 @@
 //! What people and programs ask of a node, and the answers.
 
+use model::act::SignedAct;
 use model::api;
 use model::hd::DerivationPath;
-use model::ids::{CeremonyId, NodeId, RequestId, VaultId};
+use model::ids::{ActId, CeremonyId, NodeId, RequestId, VaultId};
 use model::intent::Network;
 
 /// Names one command while its answer is pending.
@@ -32,6 +33,16 @@ pub enum Command {
     ReleasePeer(NodeId),
     /// Propose a ceremony (operator).
     NewCeremony(api::NewCeremony),
+    /// Propose the ceremony of a signed charter, in armor (operator).
+    NewCeremonyUnder(String),
+    /// Add this node's agreement to a signed charter, in armor (operator).
+    AgreeToCharter(String),
+    /// A signed act for a vault.
+    PostAct(VaultId, Box<SignedAct>),
+    /// The charter of a vault, as it stands.
+    Charter(VaultId),
+    /// The acts of a vault.
+    Acts(VaultId),
     /// Say yes to a ceremony (operator).
     JoinCeremony(CeremonyId),
     /// One ceremony (operator).
@@ -135,6 +146,14 @@ pub enum Reply {
     Requests(Vec<api::RequestView>),
     /// To [`Command::NewClient`]: the client's id.
     Client(model::ids::ClientId),
+    /// To [`Command::AgreeToCharter`]: the charter in armor, with one more agreement.
+    Charter(String),
+    /// To [`Command::PostAct`].
+    Act(ActId),
+    /// To [`Command::Charter`].
+    Governance(Box<api::GovernanceView>),
+    /// To [`Command::Acts`].
+    Acts(Vec<api::ActView>),
     /// To [`Command::EvmAccounts`].
     EvmAccounts(Vec<(VaultId, DerivationPath, String)>),
     /// Done.

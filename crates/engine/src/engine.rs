@@ -6,9 +6,11 @@ use crate::ceremony::Ceremony;
 use crate::early::{Early, Ended};
 use crate::event::{Effect, Event, Output};
 use crate::fill::Draft;
+use crate::governed::Governance;
 use crate::hello::{Hello, PROTOCOL};
 use crate::job::{Job, JobId};
 use crate::journal::{Entry, Record, RecordError, bounded};
+use crate::judge::Pending;
 use crate::leaf::public_view;
 use crate::log::Log;
 use crate::message::Message;
@@ -21,6 +23,7 @@ use crate::sending::Sending;
 use crate::sessions::{Purpose, Session};
 use crate::state::State;
 use crate::status::Status;
+use governance::approvals::Signer;
 use model::card::NodeKey;
 use model::entropy::Entropy;
 use model::hash;
@@ -72,6 +75,7 @@ pub struct Engine {
     /// What the runner's clock said last; behind `now` when it went back.
     pub(crate) clock: Timestamp,
     pub(crate) state: State,
+    pub(crate) governance: Governance,
     pub(crate) vaults: BTreeMap<VaultId, Keeping>,
     pub(crate) links: BTreeMap<NodeId, Link>,
     pub(crate) pairs: BTreeMap<NodeId, Pair>,
@@ -121,6 +125,12 @@ pub struct Engine {
     pub(crate) told: (u64, Timestamp),
     pub(crate) seen_written: Timestamp,
     pub(crate) log: Log,
+    /// Requests taken here that wait for people or time.
+    pub(crate) pending: BTreeMap<RequestId, Pending>,
+    /// Requests about which an act came in.
+    pub(crate) touched: BTreeSet<RequestId>,
+    /// Acts of each credential within the minute.
+    pub(crate) act_counts: BTreeMap<(VaultId, Signer), (Timestamp, u32)>,
     hashes: Vec<[u8; 32]>,
     next_job: u64,
     output: Output,
@@ -145,6 +155,7 @@ impl Engine {
         for (sequence, bytes) in (0u64..).zip(&persistent.records) {
             engine.replay(sequence, bytes)?;
         }
+        engine.governance.refresh(engine.now);
         engine.open_secrets(persistent.secrets)?;
         engine.warn_of_clock();
         engine.commit(Entry::Started(incarnation));
@@ -171,6 +182,7 @@ impl Engine {
             now,
             clock: now,
             state: State::default(),
+            governance: Governance::default(),
             vaults: BTreeMap::new(),
             links: BTreeMap::new(),
             pairs: BTreeMap::new(),
@@ -211,6 +223,9 @@ impl Engine {
             told: (0, Timestamp(0)),
             seen_written: now,
             log: Log::default(),
+            pending: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            act_counts: BTreeMap::new(),
             hashes: Vec::new(),
             next_job: 0,
             output: Output::default(),
@@ -226,6 +241,12 @@ impl Engine {
         self.log.append(&public_view(&self.key, &record, bytes));
         self.now = self.now.max(record.at);
         self.state.fold(record.at, &record.entry);
+        self.governance.fold(record.at, &record.entry);
+        if let Entry::Act(signed) = &record.entry
+            && !self.governance.readmit(record.at, signed)
+        {
+            return Err(RecordError::Act(sequence));
+        }
         Ok(())
     }
 
@@ -281,6 +302,7 @@ impl Engine {
             Event::Resumed { reason } => self.handle_resumed(&reason),
             Event::Sent { request, result } => self.handle_sent(request, result),
         }
+        self.look_again(entropy);
         self.admit_waiting(entropy);
         self.take_output()
     }
@@ -296,7 +318,9 @@ impl Engine {
         self.expire_waiters();
         self.offer_pairs(entropy);
         self.prove_when_idle();
-        for id in self.state.forget(self.now) {
+        for (vault, id) in self.state.forget(self.now) {
+            self.governance.forget(&vault, &id, self.now);
+            self.pending.remove(&id);
             self.verdicts.remove(&id);
             self.drafts.remove(&id);
             self.last_failures.remove(&id);
@@ -331,7 +355,9 @@ impl Engine {
                 self.handle_pair_message(peer, message, entropy);
             }
             Message::CeremonyPropose(_)
+            | Message::CeremonyUnder(..)
             | Message::CeremonyJoin(_)
+            | Message::CeremonyAgree(..)
             | Message::CeremonyFail(..)
             | Message::Dkg { .. }
             | Message::CeremonyEvidence(..)
@@ -340,6 +366,8 @@ impl Engine {
             | Message::Verdict { .. }
             | Message::Round { .. }
             | Message::Abort { .. } => self.handle_session_message(peer, message, entropy),
+            Message::Act(act) => self.handle_act(peer, &act),
+            Message::Asked(request, signature) => self.handle_asked(peer, *request, &signature),
             Message::ChallengeAsk { .. }
             | Message::ChallengeTell { .. }
             | Message::Proof { .. }
@@ -392,6 +420,7 @@ impl Engine {
         self.log.append(&public_view(&self.key, &record, &bytes));
         self.output.commit.records.push(bytes);
         self.state.fold(record.at, &record.entry);
+        self.governance.fold(record.at, &record.entry);
     }
 
     /// Adds a secret value to this output's commit.

@@ -7,9 +7,13 @@ mod wire;
 
 use crate::hello::JournalHead;
 use crate::message::{CeremonyPlan, Proposal};
+use governance::policy::Charge;
+use model::act::SignedAct;
+use model::charter::SignedCharter;
 use model::hash;
 use model::ids::{
-    CeremonyId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, RequestId, SessionId, VaultId,
+    CeremonyId, CharterId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, RequestId, SessionId,
+    VaultId,
 };
 use model::limits;
 use model::request::Request;
@@ -135,6 +139,35 @@ pub enum Entry {
     },
     /// A service key was removed.
     ClientRemoved(ClientId),
+    /// The charter that the next stored vault is born under, with everybody's agreement.
+    Charter(Box<SignedCharter>),
+    /// A verified act entered a vault's set.
+    Act(Box<SignedAct>),
+    /// A peer took this request, which waits for people.
+    Heard(Box<Request>),
+    /// What a decision under a charter rests on; stands right before it.
+    Judged(Box<Judged>),
+    /// Everything that a row demands of people was held from now on.
+    Complete(VaultId, RequestId, String),
+}
+
+/// What a decision under a charter rests on: whoever has the acts can repeat it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The vault.
+    pub vault: VaultId,
+    /// The request.
+    pub request: RequestId,
+    /// The version in force.
+    pub charter: CharterId,
+    /// Digest of the set of acts.
+    pub acts: [u8; 32],
+    /// Hash of what is wanted, which approvals name.
+    pub wanted: [u8; 32],
+    /// Rows that allowed it, in the order of the operations.
+    pub rules: Vec<String>,
+    /// What it uses of rolling limits.
+    pub charges: Vec<Charge>,
 }
 
 /// An entry in its place.
@@ -159,6 +192,9 @@ pub enum RecordError {
     /// A record does not follow the one before.
     #[error("record {0} does not follow the record before it")]
     Chain(u64),
+    /// An act that was verified before it was written does not verify any more.
+    #[error("the act in record {0} does not verify: the journal was written to by something else")]
+    Act(u64),
     /// A sealed value that a record speaks of is missing or does not read.
     #[error("the sealed value {0} is missing or damaged")]
     Secret(String),

@@ -36,6 +36,10 @@ fn vault_of(entry: &Entry) -> Option<VaultId> {
         | Entry::CeremonyRecorded(_, vault, _) => Some(*vault),
         Entry::Requested(request) => Some(request.vault),
         Entry::Decided { proposal, .. } => Some(proposal.request.vault),
+        Entry::Act(act) => Some(act.act.vault),
+        Entry::Heard(request) => Some(request.vault),
+        Entry::Judged(judged) => Some(judged.vault),
+        Entry::Complete(vault, ..) => Some(*vault),
         _ => None,
     }
 }
@@ -73,6 +77,23 @@ fn kind_and_facts(entry: &Entry) -> (LeafKind, Vec<Fact>) {
         Entry::Signed { signatures, .. } => {
             (LeafKind::Signed, vec![fact("signatures", signatures.len().to_string())])
         }
+        Entry::Charter(charter) => {
+            (LeafKind::Charter, vec![fact("charter", charter.charter.id().to_string())])
+        }
+        // The id is blinded by the salt within the act: who said it is not to be guessed.
+        Entry::Act(act) => {
+            let word = fact("word", act.act.body.word().to_owned());
+            (LeafKind::Act, vec![word, fact("act", act.act.id().to_string())])
+        }
+        Entry::Heard(_) => (LeafKind::Requested, vec![]),
+        Entry::Judged(judged) => (
+            LeafKind::Allowed,
+            vec![
+                fact("charter", judged.charter.to_string()),
+                fact("acts", crate::views::hex(&judged.acts)),
+            ],
+        ),
+        Entry::Complete(..) => (LeafKind::Allowed, vec![fact("outcome", "approved".into())]),
         Entry::ClientAdded { .. } | Entry::ClientRemoved(_) => (LeafKind::Client, vec![]),
     }
 }

@@ -9,17 +9,23 @@
 //!
 //! Absent on purpose: clock, sockets, files, threads. Heavy computation leaves as [`Job`]s that any thread may run.
 
+mod acts;
 mod attempts;
 mod budgets;
 mod ceremony;
+mod charters;
 mod command;
 mod early;
 mod engine;
 mod event;
 mod fill;
+mod governance_views;
+mod governed;
 mod hello;
 mod job;
 mod journal;
+mod judge;
+mod keygen;
 mod leaf;
 mod log;
 mod message;
@@ -48,7 +54,7 @@ pub use engine::{Config, Engine, PersistentState};
 pub use event::{Commit, Effect, Event, Facts, FactsQuery, Output};
 pub use hello::{Hello, JournalHead};
 pub use job::{Job, JobId, JobOutput};
-pub use journal::{Entry, Record, RecordError};
+pub use journal::{Entry, Judged, Record, RecordError};
 pub use log::{log_key, log_name};
 pub use message::{CeremonyPlan, Message, Proposal};
 pub use problem::{Class, Problem, refuse};

@@ -3,7 +3,9 @@
 mod wire;
 
 use crate::hello::JournalHead;
-use model::ids::{CeremonyId, NodeId, PairEpoch, RequestId, Seat, SessionId, VaultId};
+use model::act::SignedAct;
+use model::charter::SignedCharter;
+use model::ids::{CeremonyId, CharterId, NodeId, PairEpoch, RequestId, Seat, SessionId, VaultId};
 use model::keys::Purpose;
 use model::limits;
 use model::request::{Fill, Request};
@@ -28,6 +30,8 @@ pub struct CeremonyPlan {
     pub at: Timestamp,
     /// Fresh bytes.
     pub nonce: [u8; 32],
+    /// The charter that the vault is born under; `None` for a vault with the built-in rules alone.
+    pub charter: Option<CharterId>,
 }
 
 impl CeremonyPlan {
@@ -39,7 +43,8 @@ impl CeremonyPlan {
 
 impl Wire for CeremonyPlan {
     fn write(&self, w: &mut Writer) {
-        w.header(tags::CEREMONY_PLAN, 1);
+        // A plan without a charter keeps the form of before there were any.
+        w.header(tags::CEREMONY_PLAN, if self.charter.is_some() { 2 } else { 1 });
         w.text(&self.name);
         self.purpose.write(w);
         w.u16(self.threshold);
@@ -47,9 +52,12 @@ impl Wire for CeremonyPlan {
         w.fixed(&self.proposer.0);
         w.u64(self.at.0);
         w.fixed(&self.nonce);
+        if let Some(charter) = &self.charter {
+            w.fixed(&charter.0);
+        }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(tags::CEREMONY_PLAN, 1)?;
+        let form = r.header(tags::CEREMONY_PLAN, 2)?;
         let plan = Self {
             name: r.text()?,
             purpose: Purpose::read(r)?,
@@ -58,6 +66,7 @@ impl Wire for CeremonyPlan {
             proposer: NodeId(r.fixed()?),
             at: Timestamp(r.u64()?),
             nonce: r.fixed()?,
+            charter: if form == 1 { None } else { Some(CharterId(r.fixed()?)) },
         };
         let ascending = plan.members.windows(2).all(|pair| pair.first() < pair.last());
         let seats = usize::from(plan.threshold);
@@ -171,8 +180,12 @@ pub enum Message {
     },
     /// A ceremony is proposed.
     CeremonyPropose(CeremonyPlan),
+    /// A ceremony is proposed for a vault under this charter, whose governors agreed.
+    CeremonyUnder(CeremonyPlan, Box<SignedCharter>),
     /// The speaker's operator said yes.
     CeremonyJoin(CeremonyId),
+    /// The speaker's operator said yes to plan and charter: its node's agreement.
+    CeremonyAgree(CeremonyId, Box<SignedAct>),
     /// The speaker gave up.
     CeremonyFail(CeremonyId, String),
     /// A round of key generation.
@@ -222,6 +235,10 @@ pub enum Message {
         /// Why.
         reason: String,
     },
+    /// A signed act that the speaker accepted.
+    Act(Box<SignedAct>),
+    /// A request that waits for people, as its entry node signed it.
+    Asked(Box<Request>, [u8; 64]),
     /// "Give me a challenge, I want to prove a share alive."
     ChallengeAsk {
         /// Vault.

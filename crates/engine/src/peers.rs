@@ -127,6 +127,7 @@ impl Engine {
                 self.nudge_pair(peer);
                 self.tell_stored(peer, all);
                 self.tell_ceremonies(peer);
+                self.tell_pending(peer);
                 continue;
             }
             let state = self.state.peers.get(&peer).filter(|p| p.held.is_none());
@@ -274,6 +275,7 @@ impl Engine {
         self.greet_pair(peer, entropy);
         self.tell_stored(peer, true);
         self.tell_ceremonies(peer);
+        self.tell_pending(peer);
     }
 
     fn hold(&mut self, peer: NodeId, reason: String) {

@@ -273,6 +273,7 @@ mod tests {
             fee_max: None,
             client: ClientId([1; 16]),
             idempotency_key: String::new(),
+            initiator: String::new(),
             entry,
             created_at: model::time::Timestamp(0),
             expires_at: model::time::Timestamp(1),

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::event::Effect;
 use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
+use crate::judge::WAITING;
 use crate::problem::{Class, Problem, refuse};
 use crate::sending::Sending;
 use crate::state::ClientState;
@@ -51,7 +52,13 @@ impl Engine {
             Command::Evidence(ceremony) if caller == Caller::Operator => {
                 self.evidence(id, ceremony).map(|()| None)
             }
+            Command::PostAct(vault, act) => self
+                .may_use(caller, vault)
+                .and_then(|()| self.post_act(vault, &act))
+                .map(|id| Some(Reply::Act(id))),
             Command::Vaults
+            | Command::Charter(_)
+            | Command::Acts(_)
             | Command::Vault(_)
             | Command::Address { .. }
             | Command::Account { .. }
@@ -98,6 +105,13 @@ impl Engine {
             Command::NewCeremony(new) => {
                 let id = self.new_ceremony(&new, entropy)?;
                 return self.ceremony_reply(id);
+            }
+            Command::NewCeremonyUnder(charter) => {
+                let id = self.new_ceremony_under(&charter, entropy)?;
+                return self.ceremony_reply(id);
+            }
+            Command::AgreeToCharter(charter) => {
+                return self.agree_to_charter(&charter).map(Reply::Charter);
             }
             Command::JoinCeremony(id) => {
                 self.join_ceremony(id)?;
@@ -200,6 +214,10 @@ impl Engine {
             (_, None) => None,
         };
         let id = request.id();
+        if self.governance.vault(&vault).is_some() {
+            self.submit_governed(request, draft, new.broadcast, entropy)?;
+            return self.answer_or_wait(command, id, new.wait_ms);
+        }
         // What this node itself would refuse never becomes a request.
         if let Some(draft) = &draft {
             let fill = self.fill_from(&request, draft)?;
@@ -219,6 +237,36 @@ impl Engine {
             self.attempt(id, entropy);
         }
         self.answer_or_wait(command, id, new.wait_ms)
+    }
+
+    /// Under a charter a refusal is a decision too: it is written down with its rule, within a budget.
+    fn submit_governed(
+        &mut self,
+        request: Request,
+        draft: Option<Draft>,
+        broadcast: bool,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), Problem> {
+        let id = request.id();
+        // What does not decode is no request.
+        if let Some(Err(problem)) = self.find(&request) {
+            return Err(problem);
+        }
+        if let Some(Err(problem)) = self.judge(&request)
+            && !WAITING.contains(&problem.code)
+            && !self.may_record_refusal(self.me, problem.code)
+        {
+            return Err(problem);
+        }
+        self.commit(Entry::Requested(Box::new(request)));
+        if broadcast {
+            self.broadcasts.insert(id, Sending::after_signing(true));
+        }
+        if let Some(draft) = draft {
+            self.drafts.insert(id, draft);
+        }
+        self.begin(id, entropy);
+        Ok(())
     }
 
     fn read_request(
@@ -248,6 +296,7 @@ impl Engine {
             fee_max: new.fee_max,
             client,
             idempotency_key: key,
+            initiator: new.initiator.clone().unwrap_or_default(),
             entry: self.me,
             created_at: self.now,
             expires_at: self.now.saturating_add_ms(life),
@@ -277,7 +326,8 @@ impl Engine {
         let same = known.request.ask == request.ask
             && known.request.path == request.path
             && known.request.network == request.network
-            && known.request.fee_max == request.fee_max;
+            && known.request.fee_max == request.fee_max
+            && known.request.initiator == request.initiator;
         if same {
             return Ok(Some(*id));
         }
@@ -339,7 +389,7 @@ impl Engine {
         let asked = self.state.requests.get(&id).is_some_and(|s| {
             s.entered_here && s.decided.is_none() && s.refused.is_none() && s.signed.is_none()
         });
-        asked
+        (asked && !self.pending.contains_key(&id))
             || self.is_being_sent(id)
             || self.retries.contains_key(&id)
             || self.sessions.values().any(|s| s.request == id)

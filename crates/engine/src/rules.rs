@@ -5,6 +5,7 @@
 //! signs plain transfers only, and what the local development rules allow besides is for test vaults.
 
 use crate::engine::Engine;
+use crate::journal::{Judged, bounded};
 use crate::message::Proposal;
 use crate::problem::{Class, Problem, refuse};
 use chains::Plan;
@@ -26,7 +27,9 @@ const DEVELOPMENT_CHAINS: [u64; 2] = [31337, 1337];
 /// An allowed proposal.
 pub(crate) struct Decided {
     pub plan: Arc<Plan>,
-    pub rule: &'static str,
+    pub rule: String,
+    /// What it rests on, under a charter.
+    pub judged: Option<Box<Judged>>,
 }
 
 impl Engine {
@@ -54,8 +57,16 @@ impl Engine {
         }
         self.check_rivals(proposal, &plan)?;
         self.check_replacement(proposal, keys)?;
-        let rule = check_operations(keeping.public.purpose, &plan)?;
-        Ok(Decided { plan, rule })
+        // The charter, where there is one, says what else is allowed; the built-in rules then add nothing.
+        let (rule, judged) = match self.judge_proposal(proposal, &plan) {
+            Some(judged) => {
+                let judged = judged?;
+                let rules = judged.as_ref().map(|judged| judged.rules.join(", "));
+                (bounded(&rules.unwrap_or_else(|| "cancel".to_owned())), judged)
+            }
+            None => (check_operations(keeping.public.purpose, &plan)?.to_owned(), None),
+        };
+        Ok(Decided { plan, rule, judged })
     }
 
     /// The entry node, a member of the vault, signed the request.
@@ -103,7 +114,7 @@ impl Engine {
         Ok(())
     }
 
-    fn check_times(&self, request: &Request) -> Result<(), Problem> {
+    pub(crate) fn check_times(&self, request: &Request) -> Result<(), Problem> {
         let life = request.expires_at.ms_since(request.created_at);
         if self.now > request.expires_at {
             let late = self.now.ms_since(request.expires_at);

@@ -98,13 +98,16 @@ impl Engine {
         let decided = self.decide(&proposal)?;
         let pairs = self.pairs_for(&members, &decided.plan.items)?;
         let request = proposal.request.id();
+        if let Some(judged) = decided.judged {
+            self.commit(Entry::Judged(judged));
+        }
         // K3: durable before the first message; this output's effects wait for this commit.
         self.commit(Entry::Decided {
             proposal: Box::new(proposal.clone()),
             intent: decided.plan.intent.digest(),
             unsigned: hash::tagged("outlast/unsigned/v1", &[&decided.plan.unsigned]),
             spends: decided.plan.spends.iter().map(|spend| spend.0.clone()).collect(),
-            rule: decided.rule.to_owned(),
+            rule: decided.rule,
         });
         let items = decided.plan.items.clone();
         let state = Session {
@@ -272,7 +275,7 @@ impl Engine {
     }
 
     /// Refusals are written down within a budget per peer and minute, and none for overload: a flood must not fill the disk.
-    fn may_record_refusal(&mut self, peer: NodeId, code: &str) -> bool {
+    pub(crate) fn may_record_refusal(&mut self, peer: NodeId, code: &str) -> bool {
         let now = self.now;
         let budget = self.refusals.entry(peer).or_insert((now, 0));
         if now.ms_since(budget.0) >= REFUSALS_PERIOD_MS {

@@ -226,7 +226,15 @@ impl State {
                     self.broken.pop_front();
                 }
             }
-            Entry::Resumed(_) => {}
+            // What governs vaults is folded in `governed`.
+            Entry::Resumed(_)
+            | Entry::Charter(_)
+            | Entry::Act(_)
+            | Entry::Judged(_)
+            | Entry::Complete(..) => {}
+            Entry::Heard(request) => {
+                self.remember(request);
+            }
             Entry::Requested(_)
             | Entry::Decided { .. }
             | Entry::Refused { .. }
@@ -423,15 +431,15 @@ impl State {
 
     /// Forgets requests whose expiry and margin have passed. They can never be signed again: expiry is part of a
     /// request's id and every node refuses an expired one.
-    pub fn forget(&mut self, now: Timestamp) -> Vec<RequestId> {
+    pub fn forget(&mut self, now: Timestamp) -> Vec<(VaultId, RequestId)> {
         let mut forgotten = Vec::new();
         while let Some((expiry, id)) = self.expiries.first().copied() {
             if expiry.saturating_add_ms(REQUEST_MARGIN_MS) > now {
                 break;
             }
-            forgotten.push(id);
             self.expiries.pop_first();
             let Some(state) = self.requests.remove(&id) else { continue };
+            forgotten.push((state.request.vault, id));
             let request = &state.request;
             self.kept_tally.remove(request);
             if self.open.remove(&id) {

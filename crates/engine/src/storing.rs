@@ -29,11 +29,14 @@ impl Engine {
         let Some(ceremony) = self.ceremonies.get_mut(&id) else { return };
         let vault = outcome.vault;
         ceremony.phase = Phase::Done(vault);
-        let plan = ceremony.plan.clone();
+        let (plan, charter) = (ceremony.plan.clone(), ceremony.charter.clone());
         let bytes = outcome.public.to_bytes();
         let epoch = outcome.public.epoch;
         let entry =
             Entry::VaultStored { plan: plan.clone(), vault, epoch, hash: hash::sha256(&bytes) };
+        if let Some(charter) = charter {
+            self.commit(Entry::Charter(Box::new(charter)));
+        }
         self.put_secret(vault_public_key(vault), Secret::new(bytes));
         self.put_secret(vault_share_key(vault), outcome.share.to_bytes());
         self.commit(entry);

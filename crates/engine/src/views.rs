@@ -3,6 +3,7 @@
 use crate::ceremony::{Ceremony, Phase};
 use crate::command::{Caller, Command, Reply};
 use crate::engine::Engine;
+use crate::governance_views::ceremony_charter;
 use crate::message::CeremonyPlan;
 use crate::problem::{Class, Problem, refuse};
 use crate::state::{PairRecord, RequestState};
@@ -47,6 +48,14 @@ impl Engine {
             Command::Requests { vault, limit } => {
                 self.may_use(caller, vault)?;
                 self.request_list(vault, limit).map(Reply::Requests)
+            }
+            Command::Charter(vault) => {
+                self.may_use(caller, vault)?;
+                self.governance_view(vault).map(|view| Reply::Governance(Box::new(view)))
+            }
+            Command::Acts(vault) => {
+                self.may_use(caller, vault)?;
+                self.act_views(vault).map(Reply::Acts)
             }
             Command::EvmAccounts => self.evm_accounts(caller).map(Reply::EvmAccounts),
             _ => Err(refuse(Class::Bug, "bug", "a command without a view")),
@@ -184,6 +193,9 @@ impl Engine {
             operator: self.name_of(*node),
             joined: joined(node),
         };
+        let stored = vault.and_then(|vault| self.governance.vault(&vault));
+        let running = self.ceremonies.get(&plan.id()).and_then(|c| c.charter.as_ref());
+        let signed = stored.map(|governed| &governed.birth).or(running);
         api::CeremonyView {
             id: plan.id(),
             words: model::words::six_words(&plan.id().0),
@@ -191,6 +203,7 @@ impl Engine {
             name: plan.name.clone(),
             threshold: plan.threshold,
             members: plan.members.iter().map(member).collect(),
+            charter: signed.map(ceremony_charter),
             state: state.to_owned(),
             vault,
             failure,
@@ -211,6 +224,7 @@ impl Engine {
             threshold: state.plan.threshold,
             members: keeping.public.members.values().copied().collect(),
             epoch: keeping.public.epoch.0,
+            charter: self.governance.vault(&id).map(|governed| governed.standing().in_force_id()),
             keys: KeyKind::ALL.into_iter().filter_map(key).collect(),
         })
     }
@@ -312,6 +326,7 @@ impl Engine {
             verdicts: self.verdict_views(id, state),
             signed: self.signed_view(id, state),
             problem: self.problem_view(id, state),
+            approval: self.approval_view(request),
             created_at_ms: request.created_at.0,
             expires_at_ms: request.expires_at.0,
         })
@@ -321,6 +336,10 @@ impl Engine {
     fn problem_view(&self, id: RequestId, state: &RequestState) -> Option<api::Problem> {
         if let Some(unsent) = self.unsent_view(id, state) {
             return Some(unsent);
+        }
+        if let Some(pending) = self.pending.get(&id) {
+            let (code, message) = (pending.code.to_owned(), pending.reason.clone());
+            return Some(api::Problem { code, message, hint: None });
         }
         let refused = state.refused.clone();
         let (code, message) = refused.or_else(|| self.last_failures.get(&id).cloned())?;

@@ -56,6 +56,7 @@ fn plan() -> CeremonyPlan {
         members,
         at: Timestamp(1_767_225_600_000),
         nonce: [9; 32],
+        charter: None,
     }
 }
 

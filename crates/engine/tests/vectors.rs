@@ -3,10 +3,14 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use engine::{CeremonyPlan, Entry, Hello, JournalHead, Message, Proposal, Record};
+use engine::{CeremonyPlan, Entry, Hello, JournalHead, Judged, Message, Proposal, Record};
+use governance::policy::{Charge, LedgerKey};
+use model::act::{Act, ActSignature, Author, Body, Opinion, SignedAct};
 use model::amount::Amount;
+use model::charter::SignedCharter;
 use model::ids::{
-    CeremonyId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, Seat, SessionId, VaultId,
+    CeremonyId, CharterId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, Seat, SessionId,
+    VaultId,
 };
 use model::intent::Network;
 use model::keys::Purpose;
@@ -16,7 +20,7 @@ use model::time::Timestamp;
 use model::wire::Wire;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A value with its bytes; `hash` is the id or hash that the specification defines over them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,6 +78,7 @@ fn plan() -> CeremonyPlan {
         proposer: NodeId([2; 32]),
         at: Timestamp(1_767_225_600_000),
         nonce: [9; 32],
+        charter: None,
     }
 }
 
@@ -86,6 +91,7 @@ fn request(network: Network, path: &str, ask: Ask, fee_max: Option<Amount>, key:
         fee_max,
         client: ClientId([0x22; 16]),
         idempotency_key: key.to_owned(),
+        initiator: String::new(),
         entry: NodeId([1; 32]),
         created_at: Timestamp(1_767_225_600_000),
         expires_at: Timestamp(1_767_229_200_000),
@@ -226,7 +232,50 @@ fn entries() -> Vec<Entry> {
         },
         Entry::ClientRemoved(ClientId([0x22; 16])),
         Entry::Answered { request: id, session, item: 1, package: [0xb0; 32] },
+        Entry::Charter(Box::new(charter())),
+        Entry::Act(Box::new(approval())),
+        Entry::Heard(Box::new(Request { initiator: "treasurer".to_owned(), ..evm() })),
+        Entry::Judged(Box::new(Judged {
+            vault,
+            request: id,
+            charter: charter().charter.id(),
+            acts: [0xb1; 32],
+            wanted: [0xb2; 32],
+            rules: vec!["pay".to_owned()],
+            charges: vec![Charge {
+                key: LedgerKey { rule: "pay".to_owned(), limit: 1, person: Some("clerk".into()) },
+                amount: Amount::from_u64(9),
+            }],
+        })),
+        Entry::Complete(vault, id, "pay".to_owned()),
     ]
+}
+
+/// The smallest charter of the charter vectors, with one agreement that nobody checked.
+fn charter() -> SignedCharter {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/charter/v1/good/solo-team.toml");
+    let charter = governance::charter::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let body = Body::Amend { next: charter.id() };
+    let act = Act { vault: VaultId([0; 32]), charter: charter.id(), body, ..approval().act };
+    SignedCharter { charter, signatures: vec![SignedAct { act, ..approval() }] }
+}
+
+fn approval() -> SignedAct {
+    let opinion =
+        Opinion { request: evm().id(), level: "treasury/desk".to_owned(), intent: [0xb2; 32] };
+    SignedAct {
+        act: Act {
+            vault: VaultId([0x11; 32]),
+            charter: CharterId([0xb3; 32]),
+            author: Author::Person("treasurer".to_owned()),
+            created_at: Timestamp(1_767_225_600_000),
+            expires_at: Timestamp(1_767_229_200_000),
+            salt: [0xb4; 16],
+            body: Body::Approve(opinion),
+        },
+        signature: ActSignature::Service { key: [0xb5; 32], signature: [0xb6; 64] },
+    }
 }
 
 fn entry_name(entry: &Entry) -> &'static str {
@@ -257,6 +306,11 @@ fn entry_name(entry: &Entry) -> &'static str {
         Entry::Signed { .. } => "signed",
         Entry::ClientAdded { .. } => "client added",
         Entry::ClientRemoved(_) => "client removed",
+        Entry::Charter(_) => "charter",
+        Entry::Act(_) => "act",
+        Entry::Heard(_) => "heard",
+        Entry::Judged(_) => "judged",
+        Entry::Complete(..) => "complete",
     }
 }
 
@@ -292,6 +346,13 @@ fn messages() -> Vec<Message> {
         Message::ChallengeTell { vault, challenge: [9; 32] },
         Message::Proof { vault, bytes },
         Message::ProofValid { vault },
+        Message::CeremonyUnder(
+            CeremonyPlan { charter: Some(charter().charter.id()), ..plan() },
+            Box::new(charter()),
+        ),
+        Message::CeremonyAgree(ceremony, Box::new(approval())),
+        Message::Act(Box::new(approval())),
+        Message::Asked(Box::new(evm()), [0x33; 64]),
     ]
 }
 
@@ -319,6 +380,10 @@ fn message_name(message: &Message) -> &'static str {
         Message::ChallengeTell { .. } => "challenge tell",
         Message::Proof { .. } => "proof",
         Message::ProofValid { .. } => "proof valid",
+        Message::CeremonyUnder(..) => "ceremony under a charter",
+        Message::CeremonyAgree(..) => "ceremony agree",
+        Message::Act(_) => "act",
+        Message::Asked(..) => "asked",
     }
 }
 
@@ -351,7 +416,7 @@ fn journal_records_are_those_of_the_vectors() {
         .map(|r| vector(entry_name(&r.entry), r, Some(&Record::hash(&r.to_bytes()))))
         .collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 26, "one record of each kind");
+    assert_eq!(names.len(), 31, "one record of each kind");
     check::<Record>("records.json", &made);
 }
 
@@ -359,7 +424,7 @@ fn journal_records_are_those_of_the_vectors() {
 fn messages_are_those_of_the_vectors() {
     let made: Vec<Vector> = messages().iter().map(|m| vector(message_name(m), m, None)).collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 22, "one message of each kind");
+    assert_eq!(names.len(), 26, "one message of each kind");
     check::<Message>("messages.json", &made);
     check::<Hello>("hello.json", &[vector("hello", &hello(), None)]);
 }
@@ -427,7 +492,7 @@ fn each_bad_vector_is_refused_for_its_one_defect() {
             // The entry's number follows tag, version, sequence, hash and time.
             bad::<Record>("unknown entry", "record", put(started.to_bytes(), 51, &[19])),
             bad::<Record>("over-long text", "record", record(long).to_bytes()),
-            bad::<Message>("unknown message", "message", put(messages()[0].to_bytes(), 3, &[23])),
+            bad::<Message>("unknown message", "message", put(messages()[0].to_bytes(), 3, &[99])),
             bad::<Message>("over-long text", "message", held.to_bytes()),
             bad::<Message>("flag neither 0 nor 1", "message", put(ready, last, &[2])),
             bad::<CeremonyPlan>("members backwards", "plan", backwards.to_bytes()),

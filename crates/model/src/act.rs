@@ -51,6 +51,8 @@ pub enum Body {
     Approve(Opinion),
     /// Restraining: no to one request.
     Reject(Opinion),
+    /// Enabling: the author asks for one request, which names him as its initiator.
+    Ask(Opinion),
     /// Restraining: nothing is signed at this level and below it.
     Freeze {
         /// The level.
@@ -169,6 +171,7 @@ impl Body {
                 Change::AddAddress(_) | Change::AddMember { .. } => Force::Enabling,
             },
             Self::Approve(_)
+            | Self::Ask(_)
             | Self::Unfreeze { .. }
             | Self::Amend { .. }
             | Self::Replace { .. } => Force::Enabling,
@@ -180,6 +183,7 @@ impl Body {
         match self {
             Self::Approve(_) => "approve",
             Self::Reject(_) => "reject",
+            Self::Ask(_) => "ask",
             Self::Freeze { .. } => "freeze",
             Self::Unfreeze { .. } => "unfreeze",
             Self::Amend { .. } => "amend",
@@ -347,6 +351,10 @@ impl Wire for Body {
                 next.write(w);
             }
             Self::CheckIn => w.u8(11),
+            Self::Ask(opinion) => {
+                w.u8(12);
+                opinion.write(w);
+            }
         }
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -362,6 +370,7 @@ impl Wire for Body {
             9 => Ok(Self::Reserve { request: Wire::read(r)?, intent: r.fixed()? }),
             10 => Ok(Self::Acknowledge { previous: Wire::read(r)?, next: Wire::read(r)? }),
             11 => Ok(Self::CheckIn),
+            12 => Ok(Self::Ask(Wire::read(r)?)),
             _ => Err(WireError::Range("act")),
         }
     }
@@ -441,10 +450,14 @@ impl Wire for SignedAct {
         self.signature.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        if r.left() > ACT_BYTES_MAX {
-            return Err(WireError::TooLong { found: r.left(), bound: ACT_BYTES_MAX });
+        let before = r.left();
+        let signed = Self { act: Wire::read(r)?, signature: Wire::read(r)? };
+        match before.saturating_sub(r.left()) {
+            found if found > ACT_BYTES_MAX => {
+                Err(WireError::TooLong { found, bound: ACT_BYTES_MAX })
+            }
+            _ => Ok(signed),
         }
-        Ok(Self { act: Wire::read(r)?, signature: Wire::read(r)? })
     }
 }
 

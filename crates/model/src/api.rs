@@ -3,6 +3,10 @@
 //! Byte strings are lower-case hex without `0x` unless a field says otherwise; amounts are decimal text in the smallest
 //! unit; times are milliseconds since the Unix epoch.
 
+mod governance;
+
+pub use governance::*;
+
 use crate::amount::Amount;
 use crate::ids::{CeremonyId, NodeId, RequestId, VaultId};
 use crate::intent::{Intent, Network};
@@ -122,6 +126,9 @@ pub struct CeremonyView {
     pub threshold: u16,
     /// Members with their operators and whether they said yes.
     pub members: Vec<CeremonyMember>,
+    /// The charter that the vault is born under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charter: Option<CeremonyCharter>,
     /// `waiting`, `running`, `done`, `failed`.
     pub state: String,
     /// The vault, once done.
@@ -145,6 +152,17 @@ pub struct RecordView {
     pub sha256: String,
     /// The record, hex: the file that `outlast verify` reads.
     pub record: String,
+}
+
+/// The charter of a ceremony.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CeremonyCharter {
+    /// Its hash.
+    pub id: crate::ids::CharterId,
+    /// Six words of it.
+    pub words: String,
+    /// In armor, with the agreements so far.
+    pub signed: String,
 }
 
 /// One member of a ceremony.
@@ -173,6 +191,9 @@ pub struct VaultView {
     pub members: Vec<NodeId>,
     /// Version of the sharing.
     pub epoch: u32,
+    /// The version of the charter in force; absent for a vault with the built-in rules alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charter: Option<crate::ids::CharterId>,
     /// Root public keys by kind (`ecdsa`, `taproot`, `ed25519`), hex.
     pub keys: Vec<KeyView>,
 }
@@ -330,6 +351,9 @@ pub struct NewRequest {
     /// The caller's own word for "this is the same request".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Person of the charter who asks, and will sign for it (`ask`). Left out: nobody signs for having asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<String>,
     /// Milliseconds from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life_ms: Option<u64>,
@@ -383,6 +407,9 @@ pub struct RequestView {
     pub signed: Option<SignedView>,
     /// Why it was refused or why the last attempt failed.
     pub problem: Option<Problem>,
+    /// What this node finds under the vault's charter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalView>,
     /// Times in milliseconds since the epoch.
     pub created_at_ms: u64,
     /// After this nobody starts to sign.

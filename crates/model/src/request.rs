@@ -142,6 +142,8 @@ pub struct Request {
     pub client: ClientId,
     /// The client's own word for "this is the same request"; empty for none (then `created_at` tells two apart).
     pub idempotency_key: String,
+    /// Person of the charter who asks; empty where nobody signed for asking. His `ask` act proves it.
+    pub initiator: String,
     /// Node that took the request from the client.
     pub entry: NodeId,
     /// When the entry node took it.
@@ -158,6 +160,11 @@ impl Request {
     pub fn id(&self) -> RequestId {
         RequestId(hash::tagged("outlast/request/v1", &[&self.to_bytes()]))
     }
+}
+
+fn read_initiator(r: &mut Reader<'_>) -> Result<String, WireError> {
+    let initiator = r.text()?;
+    if initiator.is_empty() { Err(WireError::Range("initiator")) } else { Ok(initiator) }
 }
 
 impl Wire for RawKind {
@@ -317,7 +324,8 @@ impl Wire for Fill {
 
 impl Wire for Request {
     fn write(&self, w: &mut Writer) {
-        w.header(tags::REQUEST, 1);
+        // A request without an initiator keeps the form of before there were any.
+        w.header(tags::REQUEST, if self.initiator.is_empty() { 1 } else { 2 });
         w.fixed(&self.vault.0);
         self.network.write(w);
         self.path.write(w);
@@ -325,12 +333,15 @@ impl Wire for Request {
         w.option(self.fee_max.as_ref(), |w, fee| fee.write(w));
         w.fixed(&self.client.0);
         w.text(&self.idempotency_key);
+        if !self.initiator.is_empty() {
+            w.text(&self.initiator);
+        }
         w.fixed(&self.entry.0);
         self.created_at.write(w);
         self.expires_at.write(w);
     }
     fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
-        r.header(tags::REQUEST, 1)?;
+        let form = r.header(tags::REQUEST, 2)?;
         Ok(Self {
             vault: VaultId(r.fixed()?),
             network: Network::read(r)?,
@@ -339,6 +350,10 @@ impl Wire for Request {
             fee_max: r.option(Amount::read)?,
             client: ClientId(r.fixed()?),
             idempotency_key: r.text()?,
+            initiator: match form {
+                1 => String::new(),
+                _ => read_initiator(r)?,
+            },
             entry: NodeId(r.fixed()?),
             created_at: Timestamp::read(r)?,
             expires_at: Timestamp::read(r)?,

@@ -71,6 +71,7 @@ pub fn send(
         },
         fee_max: Some(Amount::from_u64(2_000)),
         idempotency_key: None,
+        initiator: None,
         life_ms: None,
         fill: Some(FillView::Bitcoin {
             inputs: (0..inputs).map(coin).collect(),

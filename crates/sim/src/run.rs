@@ -156,6 +156,7 @@ pub fn request_of_kind(kind: u64, number: u64, wait_ms: u64) -> api::NewRequest 
         ask,
         fee_max: None,
         idempotency_key: None,
+        initiator: None,
         life_ms: None,
         fill,
         broadcast: false,

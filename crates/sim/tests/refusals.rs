@@ -417,6 +417,7 @@ fn a_live_vault_signs_transfers_only() {
                     ask: ask_view,
                     fee_max: None,
                     idempotency_key: None,
+                    initiator: None,
                     life_ms: None,
                     fill,
                     broadcast: false,

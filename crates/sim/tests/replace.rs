@@ -166,6 +166,7 @@ fn bitcoin_send(world: &mut World, vault: VaultId, account: &str) -> api::NewReq
         ask: AskView::Send { to: STRANGER.to_owned(), amount: Amount::from_u64(70_000) },
         fee_max: Some(Amount::from_u64(5_000)),
         idempotency_key: None,
+        initiator: None,
         life_ms: None,
         fill: Some(FillView::Bitcoin { inputs, fee: 1_000, change: 4 }),
         broadcast: false,

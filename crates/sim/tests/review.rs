@@ -402,6 +402,7 @@ fn message_proposal(world: &World, vault: VaultId, number: u32, bytes: usize) ->
         fee_max: None,
         client: ClientId([0; 16]),
         idempotency_key: String::new(),
+        initiator: String::new(),
         entry: id_of(world, 0),
         created_at: now,
         expires_at: now.saturating_add_ms(600_000_000),
@@ -479,6 +480,7 @@ fn ceremonies_that_failed_make_room_and_new_ones_have_a_budget() {
             proposer: id_of(world, 0),
             at: world.now(),
             nonce: [0; 32],
+            charter: None,
         };
         let before = length(world, 1);
         let mut ids = Vec::new();

@@ -212,7 +212,9 @@ fn a_missing_swapped_or_changed_record_is_named() {
             let mut flipped = own.clone();
             flipped.records[at][byte] ^= 1;
             let found = match refused(0, &flipped) {
-                RecordError::Wire(found, _) | RecordError::Chain(found) => found,
+                RecordError::Wire(found, _)
+                | RecordError::Chain(found)
+                | RecordError::Act(found) => found,
                 RecordError::Secret(name) => panic!("record {at} byte {byte}: {name}"),
             };
             let near = found == number(at) || found == number(at + 1);

@@ -161,6 +161,18 @@ fn script_of(network: BitcoinNetwork, text: &str) -> Result<ScriptBuf, Refusal> 
         .map_err(|_| Refusal::WrongNetwork { found: shown, wanted })
 }
 
+/// The transfers of a send, in the words of its intent, before coins are chosen.
+pub(crate) fn payments(
+    network: BitcoinNetwork,
+    outputs: &[(String, u64)],
+) -> Result<Vec<Operation>, Refusal> {
+    let payment = |(address, sat): &(String, u64)| {
+        let to = intent::address_text(network, &script_of(network, address)?);
+        Ok(Operation::NativeTransfer { to, amount: Units::from_u64(*sat) })
+    };
+    outputs.iter().map(payment).collect()
+}
+
 /// The decoded bytes must say what was asked: the same outputs in the same order, then the change.
 pub(super) fn is_the_request(
     network: BitcoinNetwork,

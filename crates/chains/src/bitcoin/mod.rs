@@ -18,6 +18,7 @@ mod replace;
 mod tests;
 
 pub use check::{FEE_RATE_MAX, FEE_SAT_MAX};
+pub(crate) use create::payments;
 pub use create::{fill_from_coins, vsize_at_most};
 pub(crate) use replace::outbids;
 pub use replace::{Wish, replacement};

@@ -52,6 +52,7 @@ pub fn request(network: Network, path: &str, ask: Ask, fee_max: Option<u64>) -> 
         fee_max: fee_max.map(Amount::from_u64),
         client: ClientId([2; 16]),
         idempotency_key: String::new(),
+        initiator: String::new(),
         entry: NodeId([3; 32]),
         created_at: Timestamp(0),
         expires_at: Timestamp(1),

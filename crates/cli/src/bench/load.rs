@@ -136,6 +136,7 @@ impl Load<'_> {
             ask,
             fee_max: None,
             idempotency_key: None,
+            initiator: None,
             life_ms: None,
             fill,
             broadcast: false,

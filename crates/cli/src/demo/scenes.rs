@@ -113,6 +113,7 @@ fn request(network: Network, path: &str, ask: AskView, fill: FillView) -> NewReq
         ask,
         fee_max: None,
         idempotency_key: None,
+        initiator: None,
         life_ms: None,
         fill: Some(fill),
         broadcast: false,

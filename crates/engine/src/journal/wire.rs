@@ -1,15 +1,20 @@
 //! Canonical bytes of journal entries: a tag, then the fields. A tag that was ever in use keeps its meaning.
 
-use super::Entry;
+use super::{Entry, Judged};
 use crate::hello::JournalHead;
 use crate::message::{CeremonyPlan, Proposal};
+use governance::policy::{Charge, LedgerKey};
+use model::act::SignedAct;
+use model::amount::Amount;
+use model::charter::SignedCharter;
 use model::ids::{
-    CeremonyId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, RequestId, SessionId, VaultId,
+    CeremonyId, CharterId, ClientId, Epoch, Incarnation, NodeId, PairEpoch, RequestId, SessionId,
+    VaultId,
 };
 use model::limits;
 use model::request::Request;
 use model::signing::Signature;
-use model::wire::{Reader, Wire, WireError, Writer};
+use model::wire::{LIST_ITEMS_MAX, Reader, Wire, WireError, Writer};
 
 impl Wire for Entry {
     fn write(&self, w: &mut Writer) {
@@ -214,9 +219,73 @@ impl Entry {
                 w.u16(*item);
                 w.fixed(package);
             }
+            _ => self.write_governance(w),
+        }
+    }
+}
+
+impl Entry {
+    /// Charters and acts.
+    fn write_governance(&self, w: &mut Writer) {
+        match self {
+            Self::Charter(charter) => {
+                w.u8(29);
+                charter.write(w);
+            }
+            Self::Act(act) => {
+                w.u8(30);
+                act.write(w);
+            }
+            Self::Heard(request) => {
+                w.u8(31);
+                request.write(w);
+            }
+            Self::Judged(judged) => {
+                w.u8(32);
+                judged.write(w);
+            }
+            Self::Complete(vault, request, rule) => {
+                w.u8(33);
+                w.fixed(&vault.0);
+                w.fixed(&request.0);
+                w.text(rule);
+            }
             // The rest is written before: this is called for these only.
             _ => w.u8(0),
         }
+    }
+}
+
+impl Wire for Judged {
+    fn write(&self, w: &mut Writer) {
+        w.fixed(&self.vault.0);
+        w.fixed(&self.request.0);
+        w.fixed(&self.charter.0);
+        w.fixed(&self.acts);
+        w.fixed(&self.wanted);
+        w.list(&self.rules, |w, rule| w.text(rule));
+        w.list(&self.charges, |w, Charge { key, amount }| {
+            w.text(&key.rule);
+            w.u16(u16::try_from(key.limit).unwrap_or(u16::MAX));
+            w.option(key.person.as_ref(), |w, person| w.text(person));
+            w.fixed(&amount.0);
+        });
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Self {
+            vault: VaultId(r.fixed()?),
+            request: RequestId(r.fixed()?),
+            charter: CharterId(r.fixed()?),
+            acts: r.fixed()?,
+            wanted: r.fixed()?,
+            rules: r.list(LIST_ITEMS_MAX, Reader::text)?,
+            charges: r.list(LIST_ITEMS_MAX, |r| {
+                let (rule, limit) = (r.text()?, usize::from(r.u16()?));
+                let person = r.option(Reader::text)?;
+                let key = LedgerKey { rule, limit, person };
+                Ok(Charge { key, amount: Amount(r.fixed()?) })
+            })?,
+        })
     }
 }
 
@@ -256,6 +325,11 @@ fn read_request(tag: u8, r: &mut Reader<'_>) -> Result<Entry, WireError> {
             item: r.u16()?,
             package: r.fixed()?,
         }),
+        29 => Ok(Entry::Charter(Box::new(SignedCharter::read(r)?))),
+        30 => Ok(Entry::Act(Box::new(SignedAct::read(r)?))),
+        31 => Ok(Entry::Heard(Box::new(Request::read(r)?))),
+        32 => Ok(Entry::Judged(Box::new(Judged::read(r)?))),
+        33 => Ok(Entry::Complete(VaultId(r.fixed()?), RequestId(r.fixed()?), r.text()?)),
         _ => Err(WireError::Range("journal entry")),
     }
 }

@@ -2,8 +2,11 @@
 
 use super::{CeremonyPlan, Message, Proposal};
 use crate::hello::JournalHead;
+use model::act::SignedAct;
+use model::charter::SignedCharter;
 use model::ids::{CeremonyId, PairEpoch, RequestId, SessionId, VaultId};
 use model::limits;
+use model::request::Request;
 use model::wire::{Reader, Wire, WireError, Writer, tags};
 
 impl Message {
@@ -13,9 +16,19 @@ impl Message {
                 w.u8(8);
                 plan.write(w);
             }
+            Self::CeremonyUnder(plan, charter) => {
+                w.u8(23);
+                plan.write(w);
+                charter.write(w);
+            }
             Self::CeremonyJoin(id) => {
                 w.u8(9);
                 w.fixed(&id.0);
+            }
+            Self::CeremonyAgree(id, act) => {
+                w.u8(24);
+                w.fixed(&id.0);
+                act.write(w);
             }
             Self::CeremonyFail(id, reason) => {
                 w.u8(10);
@@ -69,7 +82,7 @@ impl Message {
         }
     }
 
-    fn write_proof(&self, w: &mut Writer) {
+    fn write_rest(&self, w: &mut Writer) {
         match self {
             Self::ChallengeAsk { vault } => {
                 w.u8(17);
@@ -89,7 +102,16 @@ impl Message {
                 w.u8(20);
                 w.fixed(&vault.0);
             }
-            // `write` calls this for the messages about proofs only.
+            Self::Act(act) => {
+                w.u8(25);
+                act.write(w);
+            }
+            Self::Asked(request, signature) => {
+                w.u8(26);
+                request.write(w);
+                w.fixed(signature);
+            }
+            // `write` calls this for the rest of the table only.
             _ => {}
         }
     }
@@ -146,7 +168,9 @@ impl Wire for Message {
                 w.u32(epoch.0);
             }
             Self::CeremonyPropose(_)
+            | Self::CeremonyUnder(..)
             | Self::CeremonyJoin(_)
+            | Self::CeremonyAgree(..)
             | Self::CeremonyFail(..)
             | Self::Dkg { .. }
             | Self::CeremonyEvidence(..)
@@ -157,7 +181,9 @@ impl Wire for Message {
             Self::ChallengeAsk { .. }
             | Self::ChallengeTell { .. }
             | Self::Proof { .. }
-            | Self::ProofValid { .. } => self.write_proof(w),
+            | Self::ProofValid { .. }
+            | Self::Act(_)
+            | Self::Asked(..) => self.write_rest(w),
         }
     }
 
@@ -189,12 +215,14 @@ impl Wire for Message {
                 heard: r.flag("heard")?,
             }),
             7 => Ok(Self::PairStopped { epoch: PairEpoch(r.u32()?) }),
-            8..=12 | 22 => read_ceremony(tag, r),
+            8..=12 | 22..=24 => read_ceremony(tag, r),
             13..=16 => read_signing(tag, r),
             17 => Ok(Self::ChallengeAsk { vault: VaultId(r.fixed()?) }),
             18 => Ok(Self::ChallengeTell { vault: VaultId(r.fixed()?), challenge: r.fixed()? }),
             19 => Ok(Self::Proof { vault: VaultId(r.fixed()?), bytes: r.bytes(4096)? }),
             20 => Ok(Self::ProofValid { vault: VaultId(r.fixed()?) }),
+            25 => Ok(Self::Act(Box::new(SignedAct::read(r)?))),
+            26 => Ok(Self::Asked(Box::new(Request::read(r)?), r.fixed()?)),
             _ => Err(WireError::Range("message")),
         }
     }
@@ -210,6 +238,14 @@ fn read_ceremony(tag: u8, r: &mut Reader<'_>) -> Result<Message, WireError> {
             round: r.u8()?,
             bytes: r.bytes(limits::MESSAGE_BYTES_MAX)?,
         }),
+        23 => {
+            let (plan, charter) = (CeremonyPlan::read(r)?, SignedCharter::read(r)?);
+            match plan.charter == Some(charter.charter.id()) {
+                true => Ok(Message::CeremonyUnder(plan, Box::new(charter))),
+                false => Err(WireError::Range("charter of the plan")),
+            }
+        }
+        24 => Ok(Message::CeremonyAgree(CeremonyId(r.fixed()?), Box::new(SignedAct::read(r)?))),
         22 => Ok(Message::CeremonyEvidence(
             CeremonyId(r.fixed()?),
             r.bytes(limits::MESSAGE_BYTES_MAX)?,

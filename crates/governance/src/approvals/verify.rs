@@ -201,7 +201,7 @@ impl Known {
 /// How long an act of this kind may live.
 fn life_ms_max(body: &Body) -> u64 {
     match (body, body.force()) {
-        (Body::Approve(_), _) => limits::REQUEST_LIFE_MS_MAX,
+        (Body::Approve(_) | Body::Ask(_), _) => limits::REQUEST_LIFE_MS_MAX,
         (_, Force::Restraining) => u64::MAX,
         _ => limits::ACT_LIFE_MS_MAX,
     }

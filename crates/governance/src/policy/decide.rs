@@ -31,7 +31,7 @@ pub struct Question<'a> {
     pub path: &'a DerivationPath,
     /// What it does.
     pub operations: &'a [Operation],
-    /// Person or service that asks.
+    /// Person or service that asks, as a signature of his proves; empty where nobody signed for asking.
     pub initiator: &'a str,
     /// Members of groups now, expired delegations left out.
     pub groups: &'a Groups,
@@ -316,6 +316,11 @@ impl Question<'_> {
         if let Some(person) = no {
             return deny("rejected", Some(rule.name.clone()), format!("{person} said no"));
         }
+        if self.is_anonymous_to(rule) {
+            let reason =
+                "nobody signed for having asked, and whoever asked may not approve it himself";
+            return deny("unknown_initiator", Some(rule.name.clone()), reason);
+        }
         let missing = self.missing(level, rule);
         if !missing.parts.is_empty() {
             return Outcome::NeedsApprovals(vec![missing]);
@@ -332,9 +337,15 @@ impl Question<'_> {
         Outcome::Wait { until, rule, stop_group }
     }
 
+    /// True when the row leaves out the asker's own approval and nobody knows who asked: one person could be both.
+    fn is_anonymous_to(&self, rule: &Rule) -> bool {
+        self.initiator.is_empty() && !rule.own_approval_counts && !rule.approvals.all.is_empty()
+    }
+
     fn missing(&self, level: &Level, rule: &Rule) -> Missing {
         let nobody = Supporters::new();
-        let who = self.approved.get(&level.id).unwrap_or(&nobody);
+        let who = self.approved.get(&level.id).filter(|_| !self.is_anonymous_to(rule));
+        let who = who.unwrap_or(&nobody);
         let parts = met(&rule.approvals, who, self.initiator, rule.own_approval_counts).0;
         let have = who.keys().cloned().collect();
         Missing { level: level.id.clone(), rule: rule.name.clone(), parts, have }
@@ -351,6 +362,11 @@ fn later(one: Option<Outcome>, other: Outcome) -> Option<Outcome> {
         Some(one) if until(&one) >= until(&other) => Some(one),
         _ => Some(other),
     }
+}
+
+/// The deepest level of a path.
+pub fn level_of<'a>(charter: &'a Charter, path: &DerivationPath) -> Option<&'a Level> {
+    chain_of(charter, path).first().copied()
 }
 
 /// The deepest level whose path is a prefix of `path`, then its ancestors up to the root.

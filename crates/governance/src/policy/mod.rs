@@ -11,6 +11,6 @@ mod limits;
 mod operation;
 
 pub use cedar::{Policies, PolicyFault};
-pub use decide::{Groups, LevelVerdict, Missing, Outcome, Question, RowVerdict, Verdict};
+pub use decide::{Groups, LevelVerdict, Missing, Outcome, Question, RowVerdict, Verdict, level_of};
 pub use limits::{Charge, Ledger, LedgerKey, charge_of, share_of};
-pub use operation::{Operation, operations_of};
+pub use operation::{Operation, operations_in, operations_of};

@@ -24,7 +24,12 @@ const NATIVE: &str = "native";
 /// The operations that rules must allow. Change, memos and the advance of a durable nonce move nothing to anybody, so
 /// they need no rule; an intent of nothing else is empty here and denied.
 pub fn operations_of(intent: &Intent) -> Vec<Operation> {
-    intent.operations.iter().filter_map(operation_of).collect()
+    operations_in(&intent.operations)
+}
+
+/// See [`operations_of`].
+pub fn operations_in(operations: &[intent::Operation]) -> Vec<Operation> {
+    operations.iter().filter_map(operation_of).collect()
 }
 
 fn operation_of(operation: &intent::Operation) -> Option<Operation> {

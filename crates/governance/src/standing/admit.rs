@@ -138,7 +138,7 @@ impl Standing {
             },
             Body::Revoke { person: whose, .. } => governs || whose == person,
             Body::Amend { .. } | Body::Replace { .. } => governs,
-            Body::CheckIn => true,
+            Body::CheckIn | Body::Ask(_) => true,
             Body::Reserve { .. } | Body::Acknowledge { .. } => false,
         }
     }

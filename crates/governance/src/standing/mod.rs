@@ -52,6 +52,8 @@ pub struct Opinions {
     pub approvals: BTreeMap<String, Supporters>,
     /// Per level: who refuses. Whoever refuses anywhere approves nowhere.
     pub rejections: BTreeMap<String, BTreeSet<String>>,
+    /// Who signed that he asks for it.
+    pub asked: BTreeSet<String>,
 }
 
 /// What a set of acts amounts to.
@@ -186,6 +188,13 @@ impl Standing {
                     {
                         let people = opinions.rejections.entry(level.clone()).or_default();
                         people.insert(person.to_owned());
+                    }
+                }
+                Body::Ask(opinion) if opinion.intent == *intent => {
+                    if self.is_current(person)
+                        && self.state.is_good(self.in_force(), person, credential, seen.at)
+                    {
+                        opinions.asked.insert(person.to_owned());
                     }
                 }
                 Body::Approve(opinion) if opinion.intent == *intent => {

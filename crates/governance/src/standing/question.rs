@@ -69,6 +69,7 @@ impl Question {
             }
             Body::Register { level, change } => vec![Self::of_change(id, level, change)],
             Body::Approve(_)
+            | Body::Ask(_)
             | Body::Reject(_)
             | Body::Freeze { .. }
             | Body::Reserve { .. }

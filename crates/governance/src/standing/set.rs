@@ -41,7 +41,7 @@ impl ActSet {
     pub fn insert(&mut self, act: Verified<SignedAct>, at: Timestamp) -> bool {
         let key = (act.id(), act.signer().clone());
         let part = match &act.signed().act.body {
-            Body::Approve(opinion) | Body::Reject(opinion) => {
+            Body::Approve(opinion) | Body::Reject(opinion) | Body::Ask(opinion) => {
                 self.requests.entry(opinion.request).or_default()
             }
             Body::Reserve { request, .. } => self.requests.entry(*request).or_default(),
@@ -72,6 +72,26 @@ impl ActSet {
     /// Acts about one request.
     pub fn of_request(&self, request: &RequestId) -> impl Iterator<Item = &Seen> {
         self.requests.get(request).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Forgets the acts about a request that can never be signed any more.
+    pub fn forget_request(&mut self, request: &RequestId) {
+        self.requests.remove(request);
+    }
+
+    /// Every act that it holds.
+    pub fn iter(&self) -> impl Iterator<Item = (&ActKey, &Seen)> {
+        self.rules.iter().chain(self.requests.values().flatten())
+    }
+
+    /// How many acts it holds.
+    pub fn len(&self) -> usize {
+        self.requests.values().map(BTreeMap::len).fold(self.rules.len(), usize::saturating_add)
+    }
+
+    /// True when it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Hash of what a decision on a request rests on: the acts that change rules and those about the request, with their

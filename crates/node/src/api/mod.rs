@@ -5,6 +5,7 @@
 
 mod door;
 mod extract;
+mod govern;
 mod health;
 mod house;
 mod nonce;

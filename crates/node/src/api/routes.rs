@@ -24,15 +24,15 @@ use model::secret::Secret;
 use serde::Deserialize;
 use std::sync::Arc;
 
-type Shared = State<Arc<ApiState>>;
-type Answer = Result<Response, ApiError>;
+pub(super) type Shared = State<Arc<ApiState>>;
+pub(super) type Answer = Result<Response, ApiError>;
 
 /// Requests that one listing shows by default and at most.
 const LISTED: (usize, usize) = (50, 500);
 
 /// Path patterns with their handlers.
 pub fn all() -> Vec<(&'static str, MethodRouter<Arc<ApiState>>)> {
-    vec![
+    let mut routes = vec![
         // API-AUTH-2: these four take no credential.
         ("/healthz", get(health::healthz)),
         ("/readyz", get(health::readyz)),
@@ -59,7 +59,9 @@ pub fn all() -> Vec<(&'static str, MethodRouter<Arc<ApiState>>)> {
         ("/v1/decode", post(decode)),
         ("/v1/clients", post(new_client)),
         ("/v1/clients/{id}", delete(remove_client)),
-    ]
+    ];
+    routes.extend(super::govern::all());
+    routes
 }
 
 /// No such path.
@@ -78,7 +80,7 @@ async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], super::OPENAPI).into_response()
 }
 
-fn respond(reply: Reply) -> Response {
+pub(super) fn respond(reply: Reply) -> Response {
     match reply {
         Reply::Node(view) => Json(view).into_response(),
         Reply::Ceremony(view) => Json(view).into_response(),
@@ -90,8 +92,11 @@ fn respond(reply: Reply) -> Response {
         Reply::Account(view) => Json(view).into_response(),
         Reply::Request(view) => Json(*view).into_response(),
         Reply::Requests(views) => Json(views).into_response(),
-        // These two are composed by their own handlers.
-        Reply::Client(_) | Reply::EvmAccounts(_) => {
+        Reply::Governance(view) => Json(*view).into_response(),
+        Reply::Acts(views) => Json(views).into_response(),
+        Reply::Charter(charter) => Json(api::CharterText { charter }).into_response(),
+        // These are composed by their own handlers.
+        Reply::Client(_) | Reply::EvmAccounts(_) | Reply::Act(_) => {
             let text = "the engine answered another question";
             ApiError(refuse(Class::Bug, "wrong_reply", text)).into_response()
         }
@@ -99,7 +104,7 @@ fn respond(reply: Reply) -> Response {
     }
 }
 
-async fn operator(state: &ApiState, command: Command) -> Answer {
+pub(super) async fn operator(state: &ApiState, command: Command) -> Answer {
     state.ask(Caller::Operator, command, 0).await.map(respond)
 }
 

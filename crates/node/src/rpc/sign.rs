@@ -171,6 +171,7 @@ impl Endpoint {
                 ask: ask.clone(),
                 fee_max: None,
                 idempotency_key: key.text(number),
+                initiator: None,
                 life_ms: None,
                 fill: fill.clone(),
                 broadcast: false,

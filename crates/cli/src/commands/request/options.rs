@@ -91,6 +91,7 @@ impl Options {
             ask,
             fee_max: fee_max.transpose().map_err(CommandError::usage)?,
             idempotency_key: self.idempotency_key.clone(),
+            initiator: None,
             life_ms: self.life.map(|minutes| minutes.saturating_mul(60_000)),
             fill: self.read_fill()?,
             broadcast: self.broadcast,
