@@ -78,7 +78,9 @@ fn kind_and_facts(entry: &Entry) -> (LeafKind, Vec<Fact>) {
             (LeafKind::Signed, vec![fact("signatures", signatures.len().to_string())])
         }
         Entry::Charter(charter) => {
-            (LeafKind::Charter, vec![fact("charter", charter.charter.id().to_string())])
+            let version = fact("version", charter.charter.version.to_string());
+            let id = fact("charter", charter.charter.id().to_string());
+            (LeafKind::Charter, vec![version, id])
         }
         // The id is blinded by the salt within the act: who said it is not to be guessed.
         Entry::Act(act) => {

@@ -226,16 +226,8 @@ impl State {
                     self.broken.pop_front();
                 }
             }
-            // What governs vaults is folded in `governed`.
-            Entry::Resumed(_)
-            | Entry::Charter(_)
-            | Entry::Act(_)
-            | Entry::Judged(_)
-            | Entry::Complete(..) => {}
-            Entry::Heard(request) => {
-                self.remember(request);
-            }
-            Entry::Requested(_)
+            Entry::Heard(_)
+            | Entry::Requested(_)
             | Entry::Decided { .. }
             | Entry::Refused { .. }
             | Entry::Released(..)
@@ -249,11 +241,14 @@ impl State {
             // The share may have left: the others can finish.
             Entry::Answered { request, session, .. } => self.mark_spent(request, session),
             Entry::ClientRemoved(client) => self.clients.retain(|_, c| c.client != *client),
+            // What governs vaults is folded in `governed`; a jump of the clock changed nothing but memory.
+            _ => {}
         }
     }
 
     fn fold_request(&mut self, at: Timestamp, entry: &Entry) {
         match entry {
+            Entry::Heard(request) => drop(self.remember(request)),
             Entry::Requested(request) => {
                 self.remember(request).entered_here = true;
                 // Only what came from a client of this node: a peer chooses no answer for it. A key that is used again after

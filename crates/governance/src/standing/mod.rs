@@ -190,12 +190,12 @@ impl Standing {
                         people.insert(person.to_owned());
                     }
                 }
-                Body::Ask(opinion) if opinion.intent == *intent => {
-                    if self.is_current(person)
-                        && self.state.is_good(self.in_force(), person, credential, seen.at)
-                    {
-                        opinions.asked.insert(person.to_owned());
-                    }
+                Body::Ask(opinion)
+                    if opinion.intent == *intent
+                        && self.is_current(person)
+                        && self.state.is_good(self.in_force(), person, credential, seen.at) =>
+                {
+                    opinions.asked.insert(person.to_owned());
                 }
                 Body::Approve(opinion) if opinion.intent == *intent => {
                     let groups = self.approving_groups(seen, person, credential, &opinion.level);

@@ -1,16 +1,18 @@
 //! Every operation of the document against the router: each answer's status is named there and its body fits.
 
+mod govern;
+
 use super::testing::{CLIENT_TOKEN, OPERATOR_TOKEN, block_on, node, request, sealed_node};
 use super::{OPENAPI, testing};
 use crate::home::ChainRpc;
 use engine::{Caller, Class, Command, Problem, Reply, refuse};
 use model::amount::Amount;
 use model::api::{
-    AccountView, AddressView, CeremonyMember, CeremonyView, KeyView, NodeView, PeerView,
-    Problem as ApiProblem, RecordView, RequestView, SignedView, VaultView, VerdictView,
-    WarningView,
+    AccountView, ActView, AddressView, CeremonyCharter, CeremonyMember, CeremonyView, KeyView,
+    NodeView, PeerView, Problem as ApiProblem, RecordView, RequestView, SignedView, VaultView,
+    VerdictView, WarningView,
 };
-use model::ids::{CeremonyId, ClientId, NodeId, RequestId, VaultId};
+use model::ids::{ActId, CeremonyId, CharterId, ClientId, NodeId, RequestId, VaultId};
 use model::intent::{Fee, Intent, Network, Operation};
 use model::keys::Purpose;
 use serde_json::{Value, json};
@@ -174,6 +176,7 @@ fn request_view(state: &str) -> RequestView {
         verdicts: vec![verdict],
         signed: (state == "signed").then_some(signed),
         problem: (state == "refused").then_some(problem),
+        approval: (state == "refused").then(govern::approval_view),
         created_at_ms: 1,
         expires_at_ms: 2,
     }
@@ -188,15 +191,21 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
         threshold: 2,
         members: vec![NodeId([1; 32])],
         epoch: 1,
+        charter: Some(CharterId([7; 32])),
         keys: vec![KeyView { kind: "ecdsa".into(), public_key: "02".into() }],
     };
-    let ceremony = |vault, failure| CeremonyView {
+    let ceremony = |vault: Option<VaultId>, failure| CeremonyView {
         id: CeremonyId([2; 32]),
         words: "w".into(),
         purpose: Purpose::Test,
         name: "n".into(),
         threshold: 2,
         members: vec![CeremonyMember { node: NodeId([1; 32]), operator: "A".into(), joined: true }],
+        charter: vault.map(|_| CeremonyCharter {
+            id: CharterId([7; 32]),
+            words: "w".into(),
+            signed: "s".into(),
+        }),
         state: "done".into(),
         vault,
         failure,
@@ -215,9 +224,10 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
         Command::Node | Command::Trust(_) | Command::ResumePair(_) | Command::ReleasePeer(_) => {
             Reply::Node(node_view())
         }
-        Command::NewCeremony(_) | Command::JoinCeremony(_) | Command::Ceremony(_) => {
-            Reply::Ceremony(ceremony(Some(VaultId([6; 32])), None))
-        }
+        Command::NewCeremony(_)
+        | Command::NewCeremonyUnder(_)
+        | Command::JoinCeremony(_)
+        | Command::Ceremony(_) => Reply::Ceremony(ceremony(Some(VaultId([6; 32])), None)),
         Command::Ceremonies => Reply::Ceremonies(vec![ceremony(None, Some("why".into()))]),
         Command::Evidence(_) => record(None),
         Command::VaultCeremony(id) => record(Some(id)),
@@ -249,6 +259,18 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
         Command::NewClient { .. } => Reply::Client(ClientId([3; 16])),
         Command::RemoveClient(_) | Command::Known => Reply::Done,
         Command::EvmAccounts => Reply::EvmAccounts(vec![]),
+        Command::AgreeToCharter(charter) => Reply::Charter(charter),
+        Command::PostAct(_, act) => Reply::Act(act.act.id()),
+        Command::Charter(_) => Reply::Governance(Box::new(govern::governance_view())),
+        Command::Acts(_) => Reply::Acts(vec![ActView {
+            act: ActId([9; 32]),
+            word: "freeze".into(),
+            author: "p".into(),
+            request: None,
+            at_ms: 1,
+            expires_at_ms: 2,
+            bytes: "00".into(),
+        }]),
     })
 }
 
@@ -287,6 +309,8 @@ fn body_of(operation: &str) -> Value {
         "decode" => json!({ "format": "evm_message", "bytes": "0x68656c6c6f",
             "network": "evm:1" }),
         "newClient" => json!({ "name": "n", "vaults": [] }),
+        "newCeremonyUnder" | "agreeToCharter" => json!({ "charter": "c" }),
+        "postAct" => json!({ "act": hex::encode(govern::act()) }),
         "rpc" => json!({ "id": 1, "method": "web3_clientVersion" }),
         other => panic!("no body for {other}"),
     }

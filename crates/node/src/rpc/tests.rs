@@ -39,6 +39,7 @@ fn view(state: &str, created_at_ms: u64) -> RequestView {
         verdicts: vec![],
         signed: (state == "signed").then_some(signed),
         problem: (state == "refused").then_some(problem),
+        approval: None,
         created_at_ms,
         expires_at_ms: u64::MAX,
     }
