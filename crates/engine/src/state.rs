@@ -201,6 +201,37 @@ impl State {
             Entry::PairResumed(peer) => self.with_peer(peer, |p| {
                 p.pair = PairRecord::Absent { last: p.pair.last() };
             }),
+            Entry::CeremonyJoined(_)
+            | Entry::VaultStored { .. }
+            | Entry::VaultActive(..)
+            | Entry::CeremonyRecorded(..)
+            | Entry::CeremonyBroken { .. } => self.fold_ceremony(at, entry),
+            Entry::Heard(_)
+            | Entry::Requested(_)
+            | Entry::Decided { .. }
+            | Entry::Refused { .. }
+            | Entry::Released(..)
+            | Entry::Aborted(..)
+            | Entry::Signed { .. } => self.fold_request(at, entry),
+            Entry::ClientAdded { client, token_hash, vaults, .. } => {
+                let vaults = vaults.iter().copied().collect();
+                let state = ClientState { client: *client, vaults };
+                self.clients.insert(*token_hash, state);
+            }
+            // The share may have left: the others can finish.
+            Entry::Answered { request, session, .. } => self.mark_spent(request, session),
+            Entry::ClientRemoved(client) => self.clients.retain(|_, c| c.client != *client),
+            // What governs vaults is folded in `governed`; a jump of the clock changed nothing but memory.
+            Entry::Charter(_)
+            | Entry::Act(_)
+            | Entry::Judged(_)
+            | Entry::Complete(..)
+            | Entry::Resumed(_) => {}
+        }
+    }
+
+    fn fold_ceremony(&mut self, at: Timestamp, entry: &Entry) {
+        match entry {
             Entry::CeremonyJoined(plan) => {
                 self.joined.insert(plan.id());
             }
@@ -226,22 +257,6 @@ impl State {
                     self.broken.pop_front();
                 }
             }
-            Entry::Heard(_)
-            | Entry::Requested(_)
-            | Entry::Decided { .. }
-            | Entry::Refused { .. }
-            | Entry::Released(..)
-            | Entry::Aborted(..)
-            | Entry::Signed { .. } => self.fold_request(at, entry),
-            Entry::ClientAdded { client, token_hash, vaults, .. } => {
-                let vaults = vaults.iter().copied().collect();
-                let state = ClientState { client: *client, vaults };
-                self.clients.insert(*token_hash, state);
-            }
-            // The share may have left: the others can finish.
-            Entry::Answered { request, session, .. } => self.mark_spent(request, session),
-            Entry::ClientRemoved(client) => self.clients.retain(|_, c| c.client != *client),
-            // What governs vaults is folded in `governed`; a jump of the clock changed nothing but memory.
             _ => {}
         }
     }
