@@ -134,6 +134,7 @@ mod tests {
         check_preflight(&operators[0]);
         operators.iter_mut().for_each(Operator::start);
         meet(&operators);
+        check_clocks(&operators);
         let vault = vault(&operators);
         check_addresses(&operators);
         check_clients(&operators[0], &vault);
@@ -148,11 +149,36 @@ mod tests {
             let found = all.iter().find(|check| check["name"] == name);
             found.unwrap_or_else(|| panic!("no check {name}: {checks}"))["verdict"].clone()
         };
-        for name in ["ports", "fsync", "store"] {
+        for name in ["ports", "fsync", "store", "clock_peers"] {
             assert_ne!(verdict(name), Value::Null);
         }
         let failed = all.iter().any(|check| check["verdict"] == "fail");
         assert_eq!(code, i32::from(failed), "{checks}");
+        let clocks = all.iter().find(|check| check["name"] == "clock_peers").unwrap();
+        assert_eq!(
+            clocks["detail"],
+            "no peer to compare with: the node does not run, and no chain node told the time"
+        );
+    }
+
+    /// Beside the running node: the peer whose clock differs most is named, and all are this machine's.
+    fn check_clocks(operators: &[Operator; 3]) {
+        let [north, ..] = operators;
+        wait_for("both clocks", PATIENCE, || {
+            let view = north.done(&["node", "status"]);
+            let known = |peer: &&Value| peer["clock"]["far"] == false;
+            (view["peers"].as_array().unwrap().iter().filter(known).count() == 2).then_some(())
+        });
+        let (_, checks) = north.says(&["node", "preflight"]);
+        let all = checks.as_array().unwrap();
+        let clocks = all.iter().find(|check| check["name"] == "clock_peers").unwrap();
+        let detail = clocks["detail"].as_str().unwrap();
+        let named = ["South", "West"].iter().any(|name| {
+            detail.starts_with(&format!("the largest difference of peers' clocks: {name} "))
+        });
+        assert!(named && detail.ends_with(", of 2 asked"), "{detail}");
+        assert_eq!(clocks["verdict"], "ok", "{detail}");
+        assert!(all.iter().all(|check| check["name"] != "ports"), "its ports are in use by itself");
     }
 
     /// Each imports the cards of the others with the words that those read to him; others' words are refused.

@@ -19,6 +19,8 @@ pub(crate) enum Costly {
     Ceremony,
     /// Two signatures to verify or make: a question about this node's journal, or the answer to one of its own.
     History,
+    /// A message for a message.
+    Clock,
     /// Randomness, and a proof of three keys to verify.
     Proof,
     /// An act to verify and a record.
@@ -31,11 +33,11 @@ pub(crate) enum Costly {
 
 impl Costly {
     /// How often per minute. An honest node tells its journal once a second, begins a setup once per mishap, asks about a
-    /// journal every two seconds at the most and once per link, and for a challenge every ten seconds.
+    /// journal every two seconds at the most and once per link, for a challenge every ten seconds and for a clock every five.
     const fn per_minute(self) -> u32 {
         match self {
             Self::Journal | Self::History => 120,
-            Self::Setup | Self::Proof => 12,
+            Self::Setup | Self::Proof | Self::Clock => 12,
             Self::Ceremony => 60,
             Self::Warning => 20,
             Self::Act => 6_000,

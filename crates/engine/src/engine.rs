@@ -310,6 +310,7 @@ impl Engine {
     fn handle_tick(&mut self, entropy: &mut dyn Entropy) {
         self.nudge_links();
         self.tell_journal();
+        self.ask_clocks();
         self.advance_waiting();
         self.expire_sessions();
         self.expire_ceremonies();
@@ -347,6 +348,7 @@ impl Engine {
             Message::Journal(journal) => self.handle_journal(peer, journal),
             Message::Held { reason } => self.handle_held(peer, reason),
             _ if !self.is_accepted(peer) => {}
+            Message::Clock(word) => self.handle_clock(peer, word),
             Message::PairOffer { .. }
             | Message::PairStep { .. }
             | Message::PairReady { .. }

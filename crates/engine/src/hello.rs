@@ -23,7 +23,7 @@ pub struct Hello {
 }
 
 /// Protocol version of this build.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 impl Wire for Hello {
     fn write(&self, w: &mut Writer) {

@@ -14,6 +14,7 @@ mod attempts;
 mod budgets;
 mod ceremony;
 mod charters;
+mod clock;
 mod command;
 mod early;
 mod engine;
@@ -49,6 +50,7 @@ mod status;
 mod storing;
 mod views;
 
+pub use clock::{ClockOffset, ClockWord};
 pub use command::{Caller, Command, CommandId, Reply};
 pub use engine::{Config, Engine, PersistentState};
 pub use event::{Commit, Effect, Event, Facts, FactsQuery, Output};

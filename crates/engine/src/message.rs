@@ -2,6 +2,7 @@
 
 mod wire;
 
+use crate::clock::ClockWord;
 use crate::hello::JournalHead;
 use model::act::SignedAct;
 use model::charter::SignedCharter;
@@ -50,7 +51,7 @@ impl Wire for CeremonyPlan {
         w.u16(self.threshold);
         w.list(&self.members, |w, node| w.fixed(&node.0));
         w.fixed(&self.proposer.0);
-        w.u64(self.at.0);
+        self.at.write(w);
         w.fixed(&self.nonce);
         if let Some(charter) = &self.charter {
             w.fixed(&charter.0);
@@ -64,7 +65,7 @@ impl Wire for CeremonyPlan {
             threshold: r.u16()?,
             members: r.list(limits::SEATS_MAX, |r| r.fixed().map(NodeId))?,
             proposer: NodeId(r.fixed()?),
-            at: Timestamp(r.u64()?),
+            at: Timestamp::read(r)?,
             nonce: r.fixed()?,
             charter: if form == 1 { None } else { Some(CharterId(r.fixed()?)) },
         };
@@ -258,6 +259,8 @@ pub enum Message {
         /// Proof bytes.
         bytes: Vec<u8>,
     },
+    /// How late it is: a question and its answer.
+    Clock(ClockWord),
     /// "Your proof is valid."
     ProofValid {
         /// Vault.

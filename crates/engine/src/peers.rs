@@ -5,6 +5,7 @@
 //! still contains that head. A restored image, an old copy or a fork cannot.
 
 use crate::budgets::Costly;
+use crate::clock::Comparison;
 use crate::engine::Engine;
 use crate::event::Effect;
 use crate::hello::{Hello, JournalHead, PROTOCOL};
@@ -32,6 +33,8 @@ pub(crate) struct Link {
     pub retold: Timestamp,
     /// Messages over this link that did not read.
     pub garbage: u32,
+    /// What is known of its clock.
+    pub clock: Comparison,
 }
 
 /// Records that a peer's journal may grow before it is written down again.
@@ -66,8 +69,8 @@ impl Engine {
         }
         // A new run of the peer: whatever was in flight with the old one is gone.
         self.drop_sessions_with(peer, "the peer restarted");
-        let (nudged, retold) = (self.now, self.now);
-        let link = Link { journal: None, checked: false, nudged, retold, garbage: 0 };
+        let (nudged, retold, clock) = (self.now, self.now, Comparison::default());
+        let link = Link { journal: None, checked: false, nudged, retold, garbage: 0, clock };
         self.links.insert(peer, link);
         if let Some(reason) = self.state.peers.get(&peer).and_then(|p| p.held.clone()) {
             return self.send(peer, &Message::Held { reason });

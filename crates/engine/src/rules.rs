@@ -17,8 +17,6 @@ use model::request::Request;
 use model::wire::Wire;
 use std::sync::Arc;
 
-/// A request from the future by more than this is refused, milliseconds.
-const SKEW_MS_MAX: u64 = 60_000;
 /// Highest number of an attempt; each silent attempt takes up to half a minute, so nobody honest comes near.
 const ATTEMPT_MAX: u32 = 100_000;
 /// Chain ids of local development chains (anvil and hardhat; geth --dev and ganache).
@@ -120,7 +118,7 @@ impl Engine {
             let late = self.now.ms_since(request.expires_at);
             return Err(refuse(Class::Refused, "expired", format!("expired {late} ms ago")));
         }
-        if request.created_at > self.now.saturating_add_ms(SKEW_MS_MAX) {
+        if request.created_at > self.now.saturating_add_ms(limits::CLOCK_SKEW_MS_MAX) {
             let ahead = request.created_at.ms_since(self.now);
             let text = format!("the request is from {ahead} ms ahead of this node's clock");
             return Err(refuse(Class::Refused, "clock_skew", text));

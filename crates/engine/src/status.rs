@@ -3,12 +3,11 @@
 //! Invariant: no time that a node acted at is acted at again: what expired stays expired, whatever the clock says. The safe
 //! direction of a clock that went back is to sign nothing, by name, until it has caught up.
 
+use crate::clock::ClockOffset;
 use crate::engine::Engine;
 use crate::problem::{Class, Problem, refuse};
 use model::ids::NodeId;
-
-/// A clock may be behind the journal by this much, milliseconds: as much as two nodes may differ.
-const CLOCK_BEHIND_MS_MAX: u64 = 60_000;
+use model::limits;
 
 /// A pair that a failed check stopped, and that some vault cannot sign ECDSA without.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +61,10 @@ pub struct Status {
     pub held_by: u64,
     /// How far the clock is behind the last moment in the journal, milliseconds.
     pub clock_behind_ms: u64,
+    /// Peers whose clock was compared with this node's.
+    pub clocks_compared: u64,
+    /// Of their clocks the one that differs most.
+    pub clock_offset: Option<ClockOffset>,
     /// This node's journal went back, and that is not accepted.
     pub went_back: bool,
 }
@@ -83,7 +86,7 @@ impl Engine {
     /// what expired meanwhile.
     pub(crate) fn check_clock(&self) -> Result<(), Problem> {
         let behind = self.clock_behind_ms();
-        if behind <= CLOCK_BEHIND_MS_MAX {
+        if behind <= limits::CLOCK_SKEW_MS_MAX {
             return Ok(());
         }
         let text = format!(
@@ -117,6 +120,11 @@ impl Engine {
             journal_length: self.length(),
             held_by: count(self.held_by.len()),
             clock_behind_ms: self.clock_behind_ms(),
+            clocks_compared: count(self.clock_offsets().count()),
+            clock_offset: self
+                .clock_offsets()
+                .map(|(_, offset)| offset)
+                .max_by_key(|offset| (offset.at_least_ms(), offset.offset_ms.unsigned_abs())),
             went_back: self.state.went_back.is_some(),
             ..self.counters.clone()
         }

@@ -103,6 +103,11 @@ impl Engine {
             pair: self.pairs.get(&peer.card.node).map_or("absent", |p| p.word()).to_owned(),
             pair_epoch: peer.pair.last().0,
             held: peer.held.clone(),
+            clock: self.clock_offset(peer.card.node).map(|offset| api::ClockView {
+                offset_ms: offset.offset_ms,
+                uncertainty_ms: offset.uncertainty_ms,
+                far: offset.is_far(),
+            }),
         };
         self.state.peers.values().map(view).collect()
     }
@@ -119,6 +124,9 @@ impl Engine {
         }
         if let Err(problem) = self.check_clock() {
             warn(problem.code, problem.message);
+        }
+        for (peer, offset) in self.clock_offsets().filter(|(_, offset)| offset.is_far()) {
+            warn("clock_offset", self.clock_text(peer, offset));
         }
         for (peer, reason) in &self.held_by {
             warn("held_by_peer", format!("{}: {reason}", self.name_of(*peer)));

@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use engine::{CeremonyPlan, Entry, Hello, JournalHead, Judged, Message, Proposal, Record};
+use engine::{
+    CeremonyPlan, ClockWord, Entry, Hello, JournalHead, Judged, Message, Proposal, Record,
+};
 use governance::policy::{Charge, LedgerKey};
 use model::act::{Act, ActSignature, Author, Body, Opinion, SignedAct};
 use model::amount::Amount;
@@ -353,6 +355,11 @@ fn messages() -> Vec<Message> {
         Message::CeremonyAgree(ceremony, Box::new(approval())),
         Message::Act(Box::new(approval())),
         Message::Asked(Box::new(evm()), [0x33; 64]),
+        Message::Clock(ClockWord::Ask { sent: Timestamp(1_767_225_600_000) }),
+        Message::Clock(ClockWord::Tell {
+            sent: Timestamp(1_767_225_600_000),
+            told: Timestamp(1_767_225_600_020),
+        }),
     ]
 }
 
@@ -384,13 +391,15 @@ fn message_name(message: &Message) -> &'static str {
         Message::CeremonyAgree(..) => "ceremony agree",
         Message::Act(_) => "act",
         Message::Asked(..) => "asked",
+        Message::Clock(ClockWord::Ask { .. }) => "clock ask",
+        Message::Clock(ClockWord::Tell { .. }) => "clock tell",
     }
 }
 
 fn hello() -> Hello {
     Hello {
         incarnation: Incarnation([0x55; 16]),
-        protocol: 2,
+        protocol: 3,
         length: 12,
         head: [0x66; 32],
         software: "outlast 0.0.0".to_owned(),
@@ -424,7 +433,7 @@ fn journal_records_are_those_of_the_vectors() {
 fn messages_are_those_of_the_vectors() {
     let made: Vec<Vector> = messages().iter().map(|m| vector(message_name(m), m, None)).collect();
     let names: BTreeSet<&str> = made.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(names.len(), 26, "one message of each kind");
+    assert_eq!(names.len(), 28, "one message of each kind");
     check::<Message>("messages.json", &made);
     check::<Hello>("hello.json", &[vector("hello", &hello(), None)]);
 }
@@ -451,6 +460,15 @@ fn bad<T: Wire>(name: &str, of: &str, bytes: Vec<u8>) -> Bad {
 fn put(mut bytes: Vec<u8>, at: usize, new: &[u8]) -> Vec<u8> {
     bytes[at..at + new.len()].copy_from_slice(new);
     bytes
+}
+
+/// A request on `evm:1` that calls it `evm:01`.
+fn respelled() -> Vec<u8> {
+    let bytes = evm().to_bytes();
+    // Tag, version and vault stand before the network's text.
+    let (head, rest) = bytes.split_at(3 + 32);
+    let after = rest.strip_prefix(b"\0\0\0\x05evm:1").unwrap();
+    [head, b"\0\0\0\x06evm:01", after].concat()
 }
 
 /// The defects that every top-level value can have; `at` is where its tag stands.
@@ -500,6 +518,7 @@ fn each_bad_vector_is_refused_for_its_one_defect() {
             bad::<CeremonyPlan>("threshold 0", "plan", none.to_bytes()),
             bad::<CeremonyPlan>("threshold over members", "plan", many.to_bytes()),
             bad::<Request>("over-long idempotency key", "request", wordy.to_bytes()),
+            bad::<Request>("network in another spelling", "request", respelled()),
         ],
     ]
     .into_iter()

@@ -66,6 +66,20 @@ pub struct PeerView {
     /// Why the peer is held, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+    /// Its clock against this node's, while the link is up. For people: nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockView>,
+}
+
+/// A clock against this node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockView {
+    /// Milliseconds that it is ahead; negative: behind.
+    pub offset_ms: i64,
+    /// The true offset is at most this far away, if the peer told the time on its clock.
+    pub uncertainty_ms: u64,
+    /// They differ beyond doubt by more than the bound at which a node warns.
+    pub far: bool,
 }
 
 /// A warning: news for the operator, never what starts SOS.

@@ -56,6 +56,11 @@ pub const CEREMONY_WAIT_MS_MAX: u64 = 60 * 60 * 1000;
 pub const REQUEST_LIFE_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Life of a request that names no expiry, milliseconds (1 hour).
 pub const REQUEST_LIFE_MS_DEFAULT: u64 = 60 * 60 * 1000;
+/// A request from further ahead of a node's clock is refused, and a node whose clock is further behind its own journal
+/// signs nothing, milliseconds: so much may two nodes differ.
+pub const CLOCK_SKEW_MS_MAX: u64 = 60_000;
+/// Beyond this difference between its clock and a peer's a node warns, milliseconds: long before requests are refused.
+pub const CLOCK_OFFSET_MS_WARN: u64 = 10_000;
 /// Bytes of a name, a note or an idempotency key at most.
 pub const TEXT_BYTES_MAX: usize = 256;
 /// Longest life of an act that is neither an approval nor a restraint, milliseconds (366 days).

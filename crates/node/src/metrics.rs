@@ -4,7 +4,7 @@
 
 use crate::peers::PeerManager;
 use crate::runner::Handle;
-use engine::Status;
+use engine::{ClockOffset, Status};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -195,6 +195,21 @@ fn render_status(out: &mut Page, status: &Status) {
     ] {
         out.gauge(name, help, value);
     }
+    let compared = status.clocks_compared;
+    out.gauge("outlast_peer_clocks_compared", "peers whose clock was compared", compared);
+    let offset = status.clock_offset;
+    let far = offset.is_some_and(ClockOffset::is_far);
+    out.gauge("outlast_peer_clock_far", "1 while a peer's clock is far from ours", far.into());
+    // Without an estimate there is no number: zero would say that the clocks agree.
+    if let Some(ClockOffset { offset_ms, uncertainty_ms }) = offset {
+        let name = "outlast_peer_clock_offset_seconds";
+        out.head(name, "gauge", "the peer's clock that differs most, ahead of this node's");
+        let sign = if offset_ms < 0 { "-" } else { "" };
+        out.line(name, "", &format!("{sign}{}", seconds_of_ms(offset_ms.unsigned_abs())));
+        let name = "outlast_peer_clock_uncertainty_seconds";
+        out.head(name, "gauge", "that offset is at most this far from the true one");
+        out.line(name, "", &seconds_of_ms(uncertainty_ms));
+    }
     for (name, help, value) in [
         ("outlast_signatures_total", "requests signed", status.signed_total),
         ("outlast_sessions_failed_total", "sessions without a signature", status.failed_total),
@@ -202,6 +217,10 @@ fn render_status(out: &mut Page, status: &Status) {
     ] {
         out.counter(name, help, value);
     }
+}
+
+fn seconds_of_ms(ms: u64) -> String {
+    seconds(ms.saturating_mul(1_000))
 }
 
 /// Microseconds as decimal seconds, without floats.
@@ -246,6 +265,24 @@ mod tests {
         for (us, text) in [(0, "0"), (250, "0.00025"), (1_000_000, "1"), (2_500_000, "2.5")] {
             assert_eq!(seconds(us), text);
         }
+    }
+
+    #[test]
+    fn the_clock_that_differs_most_is_shown_and_none_where_none_was_compared() {
+        let page = |clock_offset: Option<ClockOffset>| {
+            let mut out = Page::default();
+            render_status(&mut out, &Status { clock_offset, ..Status::default() });
+            out.0
+        };
+        let far = page(Some(ClockOffset { offset_ms: -90_250, uncertainty_ms: 3 }));
+        for line in [
+            "outlast_peer_clock_offset_seconds -90.25",
+            "outlast_peer_clock_uncertainty_seconds 0.003",
+            "outlast_peer_clock_far 1",
+        ] {
+            assert!(far.lines().any(|found| found == line), "{line} is missing in\n{far}");
+        }
+        assert!(!page(None).contains("offset_seconds"));
     }
 
     #[test]

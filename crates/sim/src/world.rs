@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod asking;
+mod clocks;
 
 /// Every world begins here (2026-01-01T00:00:00Z), so that no run depends on a clock.
 const BEGIN_MS: u64 = 1_767_225_600_000;
@@ -34,6 +35,8 @@ struct SimNode {
     /// Counts the runs, so that nothing of an old run reaches a new one.
     run: u64,
     connect: BTreeSet<NodeId>,
+    /// Its clock is this much ahead of the world's, milliseconds.
+    skew_ms: i64,
 }
 
 enum Timed {
@@ -99,6 +102,7 @@ impl World {
                 engine: None,
                 run: 0,
                 connect: BTreeSet::new(),
+                skew_ms: 0,
             })
             .collect();
         let index = nodes.iter().enumerate().map(|(at, node)| (node.key.id(), at)).collect();
@@ -240,7 +244,7 @@ impl World {
     }
 
     fn deliver(&mut self, node: usize, event: Event) {
-        let now = self.now;
+        let now = self.clock_of(node);
         let Some(state) = self.nodes.get_mut(node) else { return };
         let Some(engine) = state.engine.as_mut() else { return };
         let output = engine.handle(now, event, &mut self.dice);
@@ -426,7 +430,7 @@ impl World {
 
     /// A new engine from the disk, unless one runs; its first output is still to be performed.
     fn begin(&mut self, node: usize) -> Option<Output> {
-        let now = self.now;
+        let now = self.clock_of(node);
         let mut incarnation = [0u8; 16];
         self.dice.fill(&mut incarnation);
         let state = self.nodes.get_mut(node).filter(|state| state.engine.is_none())?;
@@ -453,7 +457,7 @@ impl World {
             state.disk = disk;
         }
         let Some(mut started) = self.begin(node) else { return };
-        let (now, reason) = (self.now, reason.to_owned());
+        let (now, reason) = (self.clock_of(node), reason.to_owned());
         let Some(engine) = self.nodes.get_mut(node).and_then(|n| n.engine.as_mut()) else { return };
         let resumed = engine.handle(now, Event::Resumed { reason }, &mut self.dice);
         started.commit.records.extend(resumed.commit.records);

@@ -162,11 +162,18 @@ fn every_honest_node_holds_evidence_that_names_the_traitor() {
     }
 }
 
+/// The hand signs other broadcasts than node 0 itself, whose own echoes may show that: a wrong reveal of it may then be proven as
+/// equivocation, which is as true. Either names the culprit to a stranger.
+fn is_proven(found: &str, wanted: &str) -> bool {
+    found == wanted || (wanted, found) == ("dkg_wrong_reveal", "dkg_equivocation")
+}
+
 fn convicts(bytes: &[u8], id: CeremonyId, wanted: NodeId, wanted_breach: &str) {
     let verified = verify_record(bytes).unwrap();
     assert_eq!(verified.plan.id(), id);
     let Finding::Broken { culprit, breach, .. } = verified.finding else { panic!("no breach") };
-    assert_eq!((culprit, breach), (wanted, wanted_breach));
+    assert_eq!(culprit, wanted);
+    assert!(is_proven(breach, wanted_breach), "{breach}, not {wanted_breach}");
 }
 
 /// Goal: no byte of a proof can be changed. Method: every byte of short evidence, places all over long evidence.

@@ -412,11 +412,15 @@ fn message_proposal(world: &World, vault: VaultId, number: u32, bytes: usize) ->
     Proposal { request, entry_signature, attempt: 1, fill: Fill::Nothing, quorum, coordinator }
 }
 
-/// Sends `extra` to node 1 once, after node 0 accepted it anew.
+/// Sends `extra` to node 1 once, after both accepted one another anew: only then does node 1 speak of pairs.
 fn once_when_ready(extra: Vec<Vec<u8>>) -> Tamper {
-    let mut extra = Some(extra);
+    let (mut extra, mut accepted) = (Some(extra), false);
     Box::new(move |from, to, frame| {
-        let ready = matches!(Message::from_bytes(&frame), Ok(Message::PairReady { .. }));
+        let message = Message::from_bytes(&frame);
+        accepted |= (from, to) == (1, 0) && matches!(message, Ok(Message::PairReady { .. }));
+        // An answer about clocks: node 0 accepted node 1 too, and this is said after every greeting.
+        let ready =
+            accepted && matches!(message, Ok(Message::PairReady { .. } | Message::Clock(_)));
         let more = if (from, to) == (0, 1) && ready { extra.take() } else { None };
         [frame].into_iter().chain(more.into_iter().flatten()).collect()
     })

@@ -1,7 +1,7 @@
 //! A node and its peers.
 
 use super::table;
-use model::api::{NodeView, PeerView};
+use model::api::{ClockView, NodeView, PeerView};
 
 /// The whole status.
 pub(crate) fn status(node: &NodeView) -> String {
@@ -18,7 +18,10 @@ pub(crate) fn status(node: &NodeView) -> String {
         lines.push("  no peers yet: `outlast node trust CARD` adds one".to_owned());
     } else {
         let rows: Vec<Vec<String>> = node.peers.iter().map(row).collect();
-        lines.push(table::draw(&["PEER", "NODE", "ENDPOINT", "LINK", "SIGNS WITH US"], &rows));
+        lines.push(table::draw(
+            &["PEER", "NODE", "ENDPOINT", "LINK", "CLOCK", "SIGNS WITH US"],
+            &rows,
+        ));
     }
     lines.extend(node.warnings.iter().map(|w| format!("warning: {} [{}]", w.message, w.code)));
     lines.join("\n")
@@ -34,5 +37,12 @@ fn row(peer: &PeerView) -> Vec<String> {
         (None, other) => other.to_owned(),
     };
     let endpoint = if peer.endpoint.is_empty() { "(dials us)" } else { &peer.endpoint };
-    vec![peer.operator.clone(), peer.node.short(), endpoint.to_owned(), link.to_owned(), signs]
+    let clock = peer.clock.map_or_else(|| "?".to_owned(), clock);
+    let (name, node) = (peer.operator.clone(), peer.node.short());
+    vec![name, node, endpoint.to_owned(), link.to_owned(), clock, signs]
+}
+
+/// Against ours: `+12 ms ± 3`.
+fn clock(clock: ClockView) -> String {
+    format!("{:+} ms ± {}", clock.offset_ms, clock.uncertainty_ms)
 }

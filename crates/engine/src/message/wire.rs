@@ -1,6 +1,7 @@
 //! Canonical bytes of the messages between nodes: a tag, then the fields.
 
 use super::{CeremonyPlan, Message, Proposal};
+use crate::clock::ClockWord;
 use crate::hello::JournalHead;
 use model::act::SignedAct;
 use model::charter::SignedCharter;
@@ -184,6 +185,7 @@ impl Wire for Message {
             | Self::ProofValid { .. }
             | Self::Act(_)
             | Self::Asked(..) => self.write_rest(w),
+            Self::Clock(word) => word.write(w),
         }
     }
 
@@ -223,6 +225,7 @@ impl Wire for Message {
             20 => Ok(Self::ProofValid { vault: VaultId(r.fixed()?) }),
             25 => Ok(Self::Act(Box::new(SignedAct::read(r)?))),
             26 => Ok(Self::Asked(Box::new(Request::read(r)?), r.fixed()?)),
+            ClockWord::ASK | ClockWord::TELL => ClockWord::read(tag, r).map(Self::Clock),
             _ => Err(WireError::Range("message")),
         }
     }

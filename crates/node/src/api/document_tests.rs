@@ -8,9 +8,9 @@ use crate::home::ChainRpc;
 use engine::{Caller, Class, Command, Problem, Reply, refuse};
 use model::amount::Amount;
 use model::api::{
-    AccountView, ActView, AddressView, CeremonyCharter, CeremonyMember, CeremonyView, KeyView,
-    NodeView, PeerView, Problem as ApiProblem, RecordView, RequestView, SignedView, VaultView,
-    VerdictView, WarningView,
+    AccountView, ActView, AddressView, CeremonyCharter, CeremonyMember, CeremonyView, ClockView,
+    KeyView, NodeView, PeerView, Problem as ApiProblem, RecordView, RequestView, SignedView,
+    VaultView, VerdictView, WarningView,
 };
 use model::ids::{ActId, CeremonyId, CharterId, ClientId, NodeId, RequestId, VaultId};
 use model::intent::{Fee, Intent, Network, Operation};
@@ -283,6 +283,7 @@ fn node_view() -> NodeView {
         pair: "ready".into(),
         pair_epoch: 1,
         held: held.map(str::to_owned),
+        clock: Some(ClockView { offset_ms: -3, uncertainty_ms: 2, far: false }),
     };
     NodeView {
         node: NodeId([1; 32]),

@@ -8,14 +8,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::{Caller, Status, StoppedPair};
+use model::limits;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A contribution or a proof must be younger than this.
 const PROOF_AGE_MS_MAX: u64 = 10 * 60 * 1000;
-/// The clock may be behind the journal by this much; beyond it the engine signs nothing.
-const CLOCK_BEHIND_MS_MAX: u64 = 60_000;
 /// One real write serves every question within this time, so that strangers cannot make the disk work.
 const PROBE_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -85,7 +84,7 @@ fn from_status(status: &Status, now_ms: u64, operator: bool) -> Vec<Missing> {
     if !status.pairs_blocking.is_empty() {
         all.push(missing("pairs", stopped_pairs(&status.pairs_blocking, operator)));
     }
-    if status.clock_behind_ms > CLOCK_BEHIND_MS_MAX {
+    if status.clock_behind_ms > limits::CLOCK_SKEW_MS_MAX {
         let text = format!("the clock is {} ms behind the journal", status.clock_behind_ms);
         all.push(missing("clock", text));
     }

@@ -117,6 +117,16 @@ impl Client {
         })
     }
 
+    /// What the server calls the time, in HTTP's words: of any answer, also a refusal. Blocks.
+    pub fn date(&self) -> Option<String> {
+        let mut request = self.agent.get(&self.url);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let answer = request.call().ok()?;
+        answer.headers().get("date")?.to_str().ok().map(str::to_owned)
+    }
+
     fn post(&self, body: &[u8], time: Duration) -> Result<Value, ChainCallError> {
         let mut request = self
             .agent

@@ -79,6 +79,11 @@ impl Chains {
         self.clients.get(&network).ok_or(ChainCallError::Unconfigured(network))
     }
 
+    /// Every configured chain node.
+    pub fn all(&self) -> impl Iterator<Item = (&Network, &Client)> {
+        self.clients.iter()
+    }
+
     /// Configured EVM chains, ascending.
     pub fn evm_ids(&self) -> Vec<u64> {
         let ids = self.clients.keys().filter_map(|network| match network {

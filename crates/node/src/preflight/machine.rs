@@ -17,9 +17,9 @@ const MEMLOCK_BYTES_MIN: u64 = 512 * 1024 * 1024;
 const CLOCK_ERROR_MAX: Duration = Duration::from_secs(1);
 const TPM_FIX: &str = "give the service access to /dev/tpmrm0, and install tpm2-tools";
 
-const CLOCK_FIX: &str = "set the clock and keep it: apt-get install chrony";
+pub(super) const CLOCK_FIX: &str = "set the clock and keep it: apt-get install chrony";
 
-fn wall() -> Option<Duration> {
+pub(super) fn wall() -> Option<Duration> {
     SystemTime::now().duration_since(UNIX_EPOCH).ok()
 }
 
@@ -60,7 +60,7 @@ pub(super) fn judge_steps(moved: Option<Duration>, elapsed: Duration) -> Check {
     }
 }
 
-/// The reference is the one that the machine's time service steers by; no clock of another machine is asked.
+/// The reference is the one that the machine's time service steers by; other machines' clocks are looked at in `clocks`.
 pub(super) fn clock_sync() -> Check {
     judge_clock(sys::clock_state())
 }

@@ -5,18 +5,21 @@
 //! what an operator should decide about.
 //!
 //! Ports are tried both ways: the node's own endpoint from outside, and every peer that the journal trusts or the caller
-//! names. Absent on purpose: a comparison of clocks with the peers (their clocks are no reference; the kernel's word on
-//! the time service is used, and the check says so), and any other outgoing connection but to a cloud's metadata service.
+//! names. The clock is judged by the kernel's word on the time service; how far it is from the clocks of peers (of a running
+//! node) or of chain nodes is shown and warned of, and never decides. Absent on purpose: any other outgoing connection
+//! but to a cloud's metadata service.
 
+mod clocks;
 mod machine;
 mod network;
 mod storage;
 
 use crate::home::Home;
+use model::api::NodeView;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How a check ended.
@@ -99,6 +102,7 @@ pub fn run(home: &Home, named: &[String], surroundings: &Surroundings) -> Vec<Ch
         machine::wall_clock(),
         machine::clock_steps(),
         machine::clock_sync(),
+        clocks::chain_nodes(&settings.rpc),
         machine::core_dumps(),
         machine::locked_memory(),
         machine::tpm(home.seal_kind(), surroundings),
@@ -107,6 +111,34 @@ pub fn run(home: &Home, named: &[String], surroundings: &Surroundings) -> Vec<Ch
         storage::free_space(dir),
         storage::fsync(dir),
         network::ports(settings),
+        network::peers(&endpoints),
+        network::metadata(surroundings),
+    ]
+}
+
+/// What can be tested beside the running node, whose directory is locked: not its ports, its journal and its seal. `running` is
+/// what the node says of itself, or why it says nothing.
+pub fn run_beside(
+    dir: &Path,
+    running: Result<&NodeView, &str>,
+    named: &[String],
+    surroundings: &Surroundings,
+) -> Vec<Check> {
+    let trusted = running.map(|view| view.peers.as_slice()).unwrap_or_default();
+    let trusted = trusted.iter().filter(|peer| !peer.endpoint.is_empty());
+    let mut endpoints: BTreeMap<String, String> =
+        named.iter().map(|endpoint| (endpoint.clone(), "--peer".to_owned())).collect();
+    endpoints.extend(trusted.map(|peer| (peer.endpoint.clone(), peer.operator.clone())));
+    vec![
+        machine::wall_clock(),
+        machine::clock_steps(),
+        machine::clock_sync(),
+        clocks::peers(running),
+        machine::core_dumps(),
+        machine::locked_memory(),
+        storage::writable(dir),
+        storage::free_space(dir),
+        storage::fsync(dir),
         network::peers(&endpoints),
         network::metadata(surroundings),
     ]

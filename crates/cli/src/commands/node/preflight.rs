@@ -2,14 +2,17 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
-use node::home::Home;
+use model::api::NodeView;
+use node::home::{Home, HomeError};
 use node::preflight::{self, Check, Surroundings, Verdict};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Test this machine before it is trusted with a node
 ///
-/// Clock, ports both ways (trusted peers are dialled), disk, store, memory, TPM, and whether a cloud's metadata service can
-/// be reached. Stop the node first: its ports are tested too. Exit code 1 if anything would keep the node from working safely.
+/// Clock, ports both ways (trusted peers are dialled), disk, store, memory, TPM, and whether a cloud's metadata service
+/// can be reached. Stop the node first: its ports are tested too. Beside the running node its own ports, journal and seal
+/// are left out, and its peers' clocks are compared with this one; before it runs, those of configured chain nodes. Exit
+/// code 1 if anything would keep the node from working safely.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The node's directory, if --node does not name it
@@ -27,9 +30,16 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
         CommandError::refused("harden", crate::error::chain(&e))
             .hint("this machine does not let a process keep secrets")
     })?;
-    let home = Home::open(dir).map_err(|e| super::home_error(&e))?;
     let surroundings = Surroundings::of_this_machine();
-    let checks = preflight::run(&home, &args.peer, &surroundings);
+    let checks = match Home::open(dir) {
+        Ok(home) => preflight::run(&home, &args.peer, &surroundings),
+        Err(HomeError::Locked { .. }) => {
+            let running = running(dir, ctx);
+            let view = running.as_ref().map_err(String::as_str);
+            preflight::run_beside(dir, view, &args.peer, &surroundings)
+        }
+        Err(error) => return Err(super::home_error(&error)),
+    };
     let lines: Vec<String> = checks.iter().map(line).collect();
     ctx.say(&checks, &lines.join("\n"))?;
     match preflight::worst(&checks) {
@@ -40,6 +50,15 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
             Err(CommandError::refused("preflight", message)
                 .hint("each failed line above says what to do"))
         }
+    }
+}
+
+/// What the node of this directory says of itself, or why not.
+fn running(dir: &Path, ctx: &Context) -> Result<NodeView, String> {
+    let view = ctx.node().and_then(|client| client.node()).map_err(|e| e.message)?;
+    match node::home::read_card(dir) {
+        Ok(card) if card.node == view.node => Ok(view),
+        _ => Err("another node answers at its address".to_owned()),
     }
 }
 
