@@ -44,14 +44,14 @@ impl Engine {
         }
         let now = self.now;
         let id = signed.act.id();
-        let Some(governed) = self.governance.vault_mut(&vault) else {
+        self.governance.refresh(&vault, now);
+        let Some(governed) = self.governance.vault(&vault) else {
             let text = format!("no vault {} under a charter", vault.short());
             return Err(refuse(Class::NotFound, "unknown_vault", text));
         };
         if governed.act(&id).is_some_and(|known| known == signed) {
             return Ok(id);
         }
-        governed.refresh(now);
         let standing = governed.standing().clone();
         let act = standing.receive(signed).map_err(|refusal| {
             let source = std::error::Error::source(&refusal).map(|s| format!(": {s}"));
@@ -122,9 +122,7 @@ impl Engine {
         let vault = signed.act.vault;
         self.commit(Entry::Act(Box::new(signed.clone())));
         let now = self.now;
-        if let Some(governed) = self.governance.vault_mut(&vault) {
-            governed.insert(act, now);
-        }
+        self.governance.insert(act, now);
         self.touched.extend(request_of(&signed.act.body));
         let others = self.parties_of(vault).into_iter().filter(|node| Some(*node) != from);
         let others: Vec<NodeId> = others.collect();

@@ -155,7 +155,7 @@ impl Engine {
         for (sequence, bytes) in (0u64..).zip(&persistent.records) {
             engine.replay(sequence, bytes)?;
         }
-        engine.governance.refresh(engine.now);
+        engine.governance.refresh_all(engine.now);
         engine.open_secrets(persistent.secrets)?;
         engine.warn_of_clock();
         engine.commit(Entry::Started(incarnation));
@@ -287,6 +287,7 @@ impl Engine {
         // A clock that goes back must not make anything younger.
         self.clock = now;
         self.now = self.now.max(now);
+        let is_tick = matches!(event, Event::Tick);
         match event {
             Event::Tick => self.handle_tick(entropy),
             Event::Up { peer, hello } => self.handle_up(peer, &hello),
@@ -302,7 +303,7 @@ impl Engine {
             Event::Resumed { reason } => self.handle_resumed(&reason),
             Event::Sent { request, result } => self.handle_sent(request, result),
         }
-        self.look_again(entropy);
+        self.look_again(is_tick, entropy);
         self.admit_waiting(entropy);
         self.take_output()
     }

@@ -141,6 +141,8 @@ pub(crate) struct Governance {
     vaults: BTreeMap<VaultId, Governed>,
     /// Charters in the journal, until their vault stands there.
     charters: BTreeMap<CharterId, SignedCharter>,
+    /// Vaults whose acts grew since their standing was folded.
+    grown: BTreeSet<VaultId>,
 }
 
 impl Governance {
@@ -162,6 +164,7 @@ impl Governance {
                 let birth = plan.charter.and_then(|id| self.charters.remove(&id));
                 if let Some(birth) = birth {
                     self.vaults.insert(*vault, Governed::born(*vault, &birth));
+                    self.grown.insert(*vault);
                 }
             }
             Entry::Judged(judged) => {
@@ -181,23 +184,40 @@ impl Governance {
 
     /// An act of the journal at a start: verified like any other.
     pub fn readmit(&mut self, at: Timestamp, signed: &SignedAct) -> bool {
-        let Some(governed) = self.vaults.get_mut(&signed.act.vault) else { return false };
-        match verify_act(signed, &governed.known) {
-            Ok(act) => {
-                governed.insert(act, at);
-                true
-            }
-            Err(_) => false,
+        let Some(governed) = self.vaults.get(&signed.act.vault) else { return false };
+        let verified = verify_act(signed, &governed.known);
+        verified.is_ok_and(|act| {
+            self.insert(act, at);
+            true
+        })
+    }
+
+    /// Adds a verified act to its vault's set.
+    pub fn insert(&mut self, act: Verified<SignedAct>, at: Timestamp) {
+        let vault = act.signed().act.vault;
+        if let Some(governed) = self.vaults.get_mut(&vault)
+            && governed.insert(act, at)
+        {
+            self.grown.insert(vault);
         }
     }
 
-    /// Folds anew where needed; the vaults in which something may have changed.
-    pub fn refresh(&mut self, now: Timestamp) -> Vec<VaultId> {
-        let changed = self
-            .vaults
-            .iter_mut()
-            .filter_map(|(id, governed)| governed.refresh(now).then_some(*id));
-        changed.collect()
+    /// Folds anew the vaults whose acts grew; the vaults in which something may have changed.
+    pub fn refresh_grown(&mut self, now: Timestamp) -> BTreeSet<VaultId> {
+        let grown = core::mem::take(&mut self.grown);
+        grown.into_iter().filter(|vault| self.refresh(vault, now)).collect()
+    }
+
+    /// Folds anew where time alone may have changed something.
+    pub fn refresh_all(&mut self, now: Timestamp) -> BTreeSet<VaultId> {
+        self.grown.clear();
+        let changed = self.vaults.iter_mut();
+        changed.filter_map(|(id, governed)| governed.refresh(now).then_some(*id)).collect()
+    }
+
+    /// Folds one vault anew where needed.
+    pub fn refresh(&mut self, vault: &VaultId, now: Timestamp) -> bool {
+        self.vaults.get_mut(vault).is_some_and(|governed| governed.refresh(now))
     }
 
     /// Forgets what was said about a request that can never be signed any more, and charges that no window sees.

@@ -144,21 +144,8 @@ impl Engine {
     /// The decision: what to write down, or why not now. `None` for a vault without a charter.
     pub(crate) fn judge(&self, request: &Request) -> Option<Result<Box<Judged>, Problem>> {
         let governed = self.governance.vault(&request.vault)?;
-        Some(self.find_under(governed, request).and_then(|finding| {
-            let id = request.id();
-            if let Some(problem) = refusal(request, &finding) {
-                return Err(problem);
-            }
-            Ok(Box::new(Judged {
-                vault: request.vault,
-                request: id,
-                charter: governed.standing().in_force_id(),
-                acts: governed.acts.digest(&id),
-                wanted: finding.digest,
-                rules: finding.verdict.allowed_by,
-                charges: finding.verdict.charges,
-            }))
-        }))
+        let found = self.find_under(governed, request);
+        Some(found.and_then(|finding| judged(governed, request, finding)))
     }
 
     /// Judges a proposal: people's words are about what is wanted, so the bytes must mean exactly that. Bytes that pay
@@ -169,24 +156,24 @@ impl Engine {
         plan: &Plan,
     ) -> Option<Result<Option<Box<Judged>>, Problem>> {
         let request = &proposal.request;
-        self.governance.vault(&request.vault)?;
+        let governed = self.governance.vault(&request.vault)?;
         let decided = self.state.requests.get(&request.id()).is_some_and(|s| s.decided.is_some());
-        if chains::is_cancel(&proposal.fill) && decided {
+        let cancels = chains::is_cancel(&proposal.fill);
+        if cancels && decided {
             return Some(Ok(None));
         }
-        let means = self.find(request)?.map(|found| found.wanted.is_meant_by(&plan.intent));
-        Some(match means {
-            Ok(true) => self.judge(request)?.map(Some),
-            Ok(false) if chains::is_cancel(&proposal.fill) => {
+        let found = self.find_under(governed, request);
+        Some(found.and_then(|finding| match finding.wanted.is_meant_by(&plan.intent) {
+            true => judged(governed, request, finding).map(Some),
+            false if cancels => {
                 let text = "nothing was decided yet, so there is nothing to cancel";
                 Err(refuse(Class::Refused, "not_replaceable", text))
             }
-            Ok(false) => {
+            false => {
                 let text = "the bytes do not mean what was asked for and approved";
                 Err(refuse(Class::Refused, "not_the_wanted", text))
             }
-            Err(problem) => Err(problem),
-        })
+        }))
     }
 
     /// At the entry node: goes on with a request when everybody agrees, else lets it wait or refuses it.
@@ -198,6 +185,7 @@ impl Engine {
             return;
         }
         let request = state.request.clone();
+        self.governance.refresh(&request.vault, self.now);
         if self.now > request.expires_at {
             self.pending.remove(&id);
             let text = "the request expired before everybody agreed";
@@ -314,12 +302,15 @@ impl Engine {
         }
     }
 
-    /// Looks again at what waits: what an act or the end of a wait touched.
-    pub(crate) fn look_again(&mut self, entropy: &mut dyn Entropy) {
+    /// Looks again at what waits: what an act touched at once, what the end of a wait may have changed at each tick.
+    pub(crate) fn look_again(&mut self, is_tick: bool, entropy: &mut dyn Entropy) {
         let now = self.now;
-        let changed: BTreeSet<VaultId> = self.governance.refresh(now).into_iter().collect();
+        let changed = match is_tick {
+            true => self.governance.refresh_all(now),
+            false => self.governance.refresh_grown(now),
+        };
         let touched = core::mem::take(&mut self.touched);
-        if self.pending.is_empty() && touched.is_empty() {
+        if !is_tick && changed.is_empty() && touched.is_empty() {
             return;
         }
         for id in &touched {
@@ -340,6 +331,27 @@ impl Engine {
             self.begin(id, entropy);
         }
     }
+}
+
+/// What to write down of a finding that allows.
+fn judged(
+    governed: &Governed,
+    request: &Request,
+    finding: Finding,
+) -> Result<Box<Judged>, Problem> {
+    if let Some(problem) = refusal(request, &finding) {
+        return Err(problem);
+    }
+    let id = request.id();
+    Ok(Box::new(Judged {
+        vault: request.vault,
+        request: id,
+        charter: governed.standing().in_force_id(),
+        acts: governed.acts.digest(&id),
+        wanted: finding.digest,
+        rules: finding.verdict.allowed_by,
+        charges: finding.verdict.charges,
+    }))
 }
 
 /// Why the request cannot be signed now, if so.

@@ -95,6 +95,7 @@ impl Engine {
             return Err(refuse(Class::Overloaded, "overloaded", "too many sessions in flight"));
         }
         let members = self.members_of(&proposal)?;
+        self.governance.refresh(&proposal.request.vault, self.now);
         let decided = self.decide(&proposal)?;
         let pairs = self.pairs_for(&members, &decided.plan.items)?;
         let request = proposal.request.id();
