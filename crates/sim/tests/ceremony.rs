@@ -162,10 +162,11 @@ fn every_honest_node_holds_evidence_that_names_the_traitor() {
     }
 }
 
-/// The hand signs other broadcasts than node 0 itself, whose own echoes may show that: a wrong reveal of it may then be proven as
-/// equivocation, which is as true. Either names the culprit to a stranger.
+/// The hand signs other broadcasts than node 0 itself, whose own echoes may show that: a wrong reveal or a wrong share of it may
+/// then be proven as equivocation, which is as true; which comes first depends on the order of messages. Either names the culprit to a stranger.
 fn is_proven(found: &str, wanted: &str) -> bool {
-    found == wanted || (wanted, found) == ("dkg_wrong_reveal", "dkg_equivocation")
+    let told_all = ["dkg_wrong_reveal", "dkg_complaint"].contains(&wanted);
+    found == wanted || (told_all && found == "dkg_equivocation")
 }
 
 fn convicts(bytes: &[u8], id: CeremonyId, wanted: NodeId, wanted_breach: &str) {
