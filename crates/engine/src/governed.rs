@@ -150,10 +150,6 @@ impl Governance {
     pub fn vault(&self, vault: &VaultId) -> Option<&Governed> {
         self.vaults.get(vault)
     }
-    /// A vault under a charter.
-    pub fn vault_mut(&mut self, vault: &VaultId) -> Option<&mut Governed> {
-        self.vaults.get_mut(vault)
-    }
     /// Takes one record in. Total: a record that speaks of something unknown changes nothing.
     pub fn fold(&mut self, at: Timestamp, entry: &Entry) {
         match entry {
