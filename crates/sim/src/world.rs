@@ -420,10 +420,14 @@ impl World {
     }
 
     fn restart(&mut self, node: usize) {
-        let first = self.nodes.get(node).is_some_and(|state| state.run == 0);
         let Some(output) = self.begin(node) else { return };
         self.perform(node, output);
-        if first {
+        self.tick_from_first_run(node);
+    }
+
+    /// A node's ticks begin with its first run and never end: those that meet no run are nobody's.
+    fn tick_from_first_run(&mut self, node: usize) {
+        if self.nodes.get(node).is_some_and(|state| state.run == 1) {
             self.schedule(TICK_MS, Timed::Tick { node });
         }
     }
@@ -464,6 +468,7 @@ impl World {
         started.commit.deletes.extend(resumed.commit.deletes);
         started.effects.extend(resumed.effects);
         self.perform(node, started);
+        self.tick_from_first_run(node);
     }
 
     /// Replaces a node's disk, as a restored image would; the node restarts from it.

@@ -160,7 +160,7 @@ fn unasked(kind: u8, vault: VaultId) -> Vec<u8> {
 
 /// Says what only a node says that has accepted the link; questions about clocks, which come with the time, aside.
 fn speaks(frame: &[u8]) -> bool {
-    !matches!(kind_of(frame), 1..=3 | 23 | 24)
+    !matches!(kind_of(frame), 1..=3 | 27 | 28)
 }
 
 /// Counts what was said otherwise than an honest node would: a case that spoils nothing shows nothing.
