@@ -19,6 +19,7 @@ use crate::peers::Link;
 use crate::plans::Plans;
 use crate::quota::Queue;
 use crate::requests::Waiter;
+use crate::sealed::{pair_key, vault_public_key, vault_share_key};
 use crate::sending::Sending;
 use crate::sessions::{Purpose, Session};
 use crate::state::State;
@@ -486,19 +487,4 @@ impl Engine {
         let known = self.state.peers.get(&node).map(|peer| peer.card.operator.clone());
         known.unwrap_or_else(|| node.short())
     }
-}
-
-/// Where a vault's public data with its chain codes is sealed.
-pub(crate) fn vault_public_key(vault: VaultId) -> String {
-    format!("vault/{vault}/public")
-}
-
-/// Where this node's share is sealed.
-pub(crate) fn vault_share_key(vault: VaultId) -> String {
-    format!("vault/{vault}/share")
-}
-
-/// Where the state of a pair is sealed.
-pub(crate) fn pair_key(peer: NodeId) -> String {
-    format!("pair/{peer}")
 }

@@ -42,6 +42,7 @@ mod replace;
 mod requests;
 mod rounds;
 mod rules;
+mod sealed;
 mod sending;
 mod sessions;
 mod setup;

@@ -6,10 +6,11 @@
 //! pair, its state is destroyed, and only the operator's decision (`outlast node resume-pair`) makes fresh state.
 
 use crate::budgets::Costly;
-use crate::engine::{Engine, pair_key};
+use crate::engine::Engine;
 use crate::event::Effect;
 use crate::journal::{Entry, bounded};
 use crate::message::Message;
+use crate::sealed::pair_key;
 use crate::setup::{SETUP_INTERVAL_MS, Setup};
 use crate::state::PairRecord;
 use model::entropy::Entropy;

@@ -4,11 +4,12 @@
 //! setup with this node. Absent on purpose: blame. A setup that came to nothing is named, and begun anew by itself.
 
 use crate::budgets::Costly;
-use crate::engine::{Engine, pair_key};
+use crate::engine::Engine;
 use crate::job::{Job, JobOutput};
 use crate::journal::Entry;
 use crate::message::Message;
 use crate::pairs::Pair;
+use crate::sealed::pair_key;
 use crate::sessions::Purpose;
 use model::entropy::Entropy;
 use model::hash;

@@ -6,9 +6,10 @@
 
 use crate::budgets::Costly;
 use crate::ceremony::Phase;
-use crate::engine::{Engine, Keeping, vault_public_key, vault_share_key};
+use crate::engine::{Engine, Keeping};
 use crate::journal::{Entry, bounded};
 use crate::message::Message;
+use crate::sealed::{vault_public_key, vault_share_key};
 use model::hash;
 use model::ids::{CeremonyId, NodeId, VaultId};
 use model::limits;

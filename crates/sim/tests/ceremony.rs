@@ -162,8 +162,9 @@ fn every_honest_node_holds_evidence_that_names_the_traitor() {
     }
 }
 
-/// The hand signs other broadcasts than node 0 itself, whose own echoes may show that: a wrong reveal or a wrong share of it may
-/// then be proven as equivocation, which is as true; which comes first depends on the order of messages. Either names the culprit to a stranger.
+/// The hand signs other broadcasts than node 0 itself, whose own echoes may show that: a wrong reveal or a wrong
+/// share of it may then be proven as equivocation, which is as true. Which comes first is for the order of messages to say;
+/// either names the culprit to a stranger.
 fn is_proven(found: &str, wanted: &str) -> bool {
     let told_all = ["dkg_wrong_reveal", "dkg_complaint"].contains(&wanted);
     found == wanted || (told_all && found == "dkg_equivocation")
