@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 /// Shared custody: several companies sign together for one set of addresses, none can sign alone
 ///
-/// Exit codes: 0 done, 1 refused (nothing happened), 2 wrong usage, 3 unavailable or timed out, 4 a fault of Outlast.
+/// Exit codes: 0 done, 1 refused (nothing happened), 2 wrong usage, 3 unavailable, timed out, or signed but not sent, 4 a fault
+/// of Outlast.
 #[derive(Debug, clap::Parser)]
 #[command(name = "outlast", version = crate::commands::version::SHORT)]
 #[command(disable_help_subcommand = true)]
@@ -185,6 +186,7 @@ mod tests {
         check("request raw --format psbt --network bitcoin:main 70736274ff", true);
         check("request raw --format digest --network evm:1 00", false);
         check("request show 00", false);
+        check("request show 0011aabb", true);
         check("decode evm 0x02", true);
         check("vault ceremony --out f", true);
         check("vault ceremony treasury", false);

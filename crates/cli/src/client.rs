@@ -299,6 +299,9 @@ impl Client {
     ) -> Result<api::ClientToken, CommandError> {
         self.post("/v1/clients", new)
     }
+    pub(crate) fn clients(&self) -> Result<Vec<api::ClientView>, CommandError> {
+        self.get("/v1/clients")
+    }
     pub(crate) fn remove_client(&self, id: &str) -> Result<(), CommandError> {
         self.delete(&format!("/v1/clients/{id}"))
     }

@@ -11,18 +11,23 @@ pub(crate) enum Kind {
     Usage,
     /// A node or peer is not there, sealed or silent.
     Unavailable,
+    /// There is a signature, and the chain node did not take it.
+    NotSent,
     /// Ours.
     Bug,
+    /// Whoever read the output went away, as `| head` does: nothing to tell, and nobody to tell it to.
+    Closed,
 }
 
 impl Kind {
-    /// 1 refused, 2 usage, 3 unavailable, 4 bug.
+    /// 1 refused, 2 usage, 3 unavailable or not sent, 4 bug; 141 as a shell tells of a broken pipe.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Refused => 1,
             Self::Usage => 2,
-            Self::Unavailable => 3,
+            Self::Unavailable | Self::NotSent => 3,
             Self::Bug => 4,
+            Self::Closed => 141,
         }
     }
 }
@@ -53,6 +58,12 @@ impl CommandError {
     pub(crate) fn unavailable(code: &str, message: impl Into<String>) -> Self {
         Self::new(Kind::Unavailable, code, message)
     }
+    /// Signed, and not taken by the chain node.
+    pub(crate) fn not_sent(problem: api::Problem) -> Self {
+        let words = problem.message.split_once(" is signed but not sent: ");
+        let message = words.map_or(problem.message.clone(), |(_, why)| why.to_owned());
+        Self { kind: Kind::NotSent, code: problem.code, message, hint: problem.hint }
+    }
     /// Our own fault.
     pub(crate) fn bug(message: impl Into<String>) -> Self {
         Self::new(Kind::Bug, "bug", message)
@@ -80,7 +91,8 @@ impl CommandError {
         let kind = match self.kind {
             Kind::Refused => "refused",
             Kind::Usage => "usage",
-            Kind::Unavailable => "unavailable",
+            Kind::Unavailable | Kind::Closed => "unavailable",
+            Kind::NotSent => "not_sent",
             Kind::Bug => "bug",
         };
         let mut error = serde_json::json!({
@@ -98,7 +110,8 @@ impl std::fmt::Display for CommandError {
         let head = match self.kind {
             Kind::Refused => "refused",
             Kind::Usage => "wrong usage",
-            Kind::Unavailable => "not available",
+            Kind::Unavailable | Kind::Closed => "not available",
+            Kind::NotSent => "signed, but not sent",
             Kind::Bug => "fault in Outlast (please report it)",
         };
         writeln!(f, "{head}: {} [{}]", self.message, self.code)?;
@@ -125,7 +138,11 @@ pub(crate) fn io(what: &str, path: &std::path::Path) -> impl Fn(std::io::Error) 
 
 /// A failed write to the screen or a pipe.
 pub(crate) fn screen(error: std::io::Error) -> CommandError {
-    CommandError::unavailable("output", format!("cannot write the output: {error}"))
+    let kind = match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Kind::Closed,
+        _ => Kind::Unavailable,
+    };
+    CommandError::new(kind, "output", format!("cannot write the output: {error}"))
 }
 
 #[cfg(test)]
@@ -148,6 +165,18 @@ mod tests {
         check(503, 3);
         check(504, 3);
         check(500, 4);
+    }
+
+    #[test]
+    fn a_signature_that_was_not_sent_is_not_called_refused() {
+        let problem = api::Problem {
+            code: "not_broadcast".into(),
+            message: "request ab is signed but not sent: no chain node".into(),
+            hint: None,
+        };
+        let error = CommandError::not_sent(problem);
+        assert_eq!(error.to_string(), "signed, but not sent: no chain node [not_broadcast]\n");
+        assert_eq!(error.kind.exit_code(), 3);
     }
 
     #[test]

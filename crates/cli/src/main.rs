@@ -3,7 +3,8 @@
 //! A command is one file in `commands`; its doc comment is its help. Commands talk to a node through [`client`] and
 //! return what [`context::Context::say`] prints: words for people, or one JSON document with `--output json`.
 //!
-//! Exit codes: 0 done, 1 refused (nothing happened), 2 wrong usage, 3 unavailable or timed out, 4 a fault of Outlast.
+//! Exit codes: 0 done, 1 refused (nothing happened), 2 wrong usage, 3 unavailable, timed out, or signed but not sent, 4 a
+//! fault of Outlast.
 //!
 //! Absent on purpose: private keys of any kind. Secrets that pass through here (passphrase, tokens) are never arguments.
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let mut context = context::Context::new(cli.global);
     match commands::run(cli.command, &mut context) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind == error::Kind::Closed => ExitCode::from(error.kind.exit_code()),
         Err(error) => {
             let text = match context.output() {
                 args::OutputFormat::Text => error.to_string(),

@@ -117,6 +117,25 @@ fn token_from(global: &Global) -> Result<Option<Secret<String>>, CommandError> {
     }
 }
 
+/// How a person calls this program: by its name where the shell found it on its path, else by its place.
+pub(crate) fn own_name() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let place = match called.as_encoded_bytes().contains(&b'/') {
+        true => std::env::current_exe().ok(),
+        false => None,
+    };
+    shell_word(&place.unwrap_or_else(|| PathBuf::from("outlast")).display().to_string())
+}
+
+/// A word of a command line that a person may paste into a shell.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:,=@%".contains(letter);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// Reads a token file: one line.
 pub(crate) fn read_token(path: &Path) -> Result<Secret<String>, CommandError> {
     let text = Secret::new(std::fs::read_to_string(path).map_err(io("read", path))?);
@@ -138,6 +157,15 @@ mod tests {
             tls_cert: None,
             tls_key: None,
         }
+    }
+
+    #[test]
+    fn words_for_a_shell_are_quoted_where_they_must() {
+        let check = |text: &str, wanted: &str| assert_eq!(shell_word(text), wanted);
+        check("/usr/bin/outlast", "/usr/bin/outlast");
+        check("my demo", "'my demo'");
+        check("it's; rm", "'it'\\''s; rm'");
+        check("", "''");
     }
 
     #[test]

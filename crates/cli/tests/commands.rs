@@ -6,7 +6,7 @@ mod support;
 
 #[cfg(test)]
 mod tests {
-    use super::support::{Owned, free_ports, run, wait_for};
+    use super::support::{Owned, free_ports, run, stdout_of, wait_for};
     use serde_json::{Value, json};
     use std::io::Write;
     use std::path::{Path, PathBuf};
@@ -132,10 +132,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mut operators = ["North", "South", "West"].map(|name| Operator::new(home.path(), name));
         check_preflight(&operators[0]);
+        check_stopped(&operators[0]);
         operators.iter_mut().for_each(Operator::start);
+        operators[0].refused(&["node", "preflight"], "home_locked");
         meet(&operators);
         check_clocks(&operators);
         let vault = vault(&operators);
+        check_live_plan(&operators[0]);
         check_addresses(&operators);
         check_clients(&operators[0], &vault);
         check_requests(&operators[0], home.path());
@@ -179,6 +182,25 @@ mod tests {
         assert!(named && detail.ends_with(", of 2 asked"), "{detail}");
         assert_eq!(clocks["verdict"], "ok", "{detail}");
         assert!(all.iter().all(|check| check["name"] != "ports"), "its ports are in use by itself");
+    }
+
+    /// A card is public: no node has to run for it. A second node is not made over the first, and nobody chooses a passphrase
+    /// for it in vain.
+    fn check_stopped(operator: &Operator) {
+        operator.card();
+        let dir = operator.dir.to_str().unwrap();
+        let mut init = operator.command(&["node", "init", "--operator", "X", "--dir", dir]);
+        let (code, answer) = said(&run(init.env_remove("OUTLAST_PASSPHRASE_FILE"), PATIENCE));
+        assert_eq!((code, &answer["error"]["code"]), (1, &json!("home_not_empty")), "{answer}");
+        operator.refused(&["node", "preflight", "--dir", "/nowhere/at/all"], "home_missing");
+    }
+
+    /// Whoever proposes a live vault, or reads the plan of one, is told that nobody audited this.
+    fn check_live_plan(operator: &Operator) {
+        let mut start = program();
+        start.args(["ceremony", "start", "--purpose", "live", "--name", "real", "--node"]);
+        let shown = stdout_of(&run(start.arg(&operator.dir), PATIENCE));
+        assert!(shown.contains("live vault \"real\", not audited, see SECURITY.md"), "{shown}");
     }
 
     /// Each imports the cards of the others with the words that those read to him; others' words are refused.
@@ -270,8 +292,37 @@ mod tests {
             answer
         };
         assert_eq!(status(0)[0]["id"], vault);
-        operator.done(&["client", "remove", key["id"].as_str().unwrap()]);
+        check_key_is_found(operator, &key);
         assert_eq!(status(1)["error"]["code"], "unknown_credential");
+    }
+
+    /// From a request that nobody wanted to the key that asked for it, and to its end.
+    fn check_key_is_found(operator: &Operator, key: &Value) {
+        let mut ask = program();
+        ask.args(["--output", "json", "--url", &format!("http://{}", operator.api)]);
+        ask.args(["request", "raw", "--format", "evm_message", "not by me"]).args(NETWORK);
+        ask.env("OUTLAST_TOKEN", key["token"].as_str().unwrap());
+        let (code, asked) = said(&run(&mut ask, PATIENCE));
+        assert_eq!(code, 0, "{asked}");
+        let shown = operator.done(&["request", "show", asked["id"].as_str().unwrap()]);
+        assert_eq!(shown["client"], key["id"], "{shown}");
+        operator.done(&["client", "add", "--name", "shop", "--vault", "treasury"]);
+        let names = || {
+            let all = operator.done(&["client", "list"]);
+            all.as_array()
+                .unwrap()
+                .iter()
+                .map(|one| (one["name"].clone(), one["id"].clone()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names().len(), 2);
+        assert!(names().contains(&(json!("shop"), key["id"].clone())), "{:?}", names());
+        operator.refused(&["client", "remove", "shop"], "ambiguous");
+        operator.refused(&["client", "remove", "shed"], "unknown_client");
+        assert_eq!(names().len(), 2);
+        operator.done(&["client", "remove", &key["id"].as_str().unwrap()[..8]]);
+        operator.done(&["client", "remove", "shop"]);
+        assert_eq!(names(), []);
     }
 
     /// No chain runs: nonce and fee are given.
@@ -298,10 +349,17 @@ mod tests {
         let called =
             operator.done(&[&call[..], &[&fill("call.json", 1, 90_000)], &NETWORK].concat());
         assert_eq!(called["intent"]["operations"][0]["operation"], "token_transfer", "{called}");
-        let raw = ["request", "raw", "--format", "evm_message", "0x68656c6c6f"];
-        let message = operator.done(&[&raw[..], &NETWORK].concat());
+        let away = fill("away.json", 0, 21_000);
+        check_not_sent(operator, &["--path", "m/44/60/0/0/9", "--broadcast", "--fill", &away]);
+        let say = |text: &str| {
+            let raw = ["request", "raw", "--format", "evm_message", text];
+            operator.done(&[&raw[..], &NETWORK].concat())
+        };
+        let [message, hex] = [say("hello"), say("0x68656c6c6f")];
         assert_eq!(message["signed"]["raw"].as_str().unwrap().len(), 132, "{message}");
-        let digest = "11".repeat(32);
+        assert_eq!(message["intent"]["operations"][0]["text"], "hello", "{message}");
+        assert_eq!(message["intent"]["operations"], hex["intent"]["operations"]);
+        let digest = format!("0x{}", "11".repeat(32));
         let raw = ["request", "raw", "--format", "evm_message", &digest];
         operator.refused(&[&raw[..], &NETWORK].concat(), "raw_digest");
         let listed = operator.done(&["request", "list"]);
@@ -309,12 +367,40 @@ mod tests {
         for id in [&sent["id"], &called["id"], &message["id"]] {
             assert!(ids.contains(&id), "{id} is not listed: {ids:?}");
         }
+        check_printed_ids(operator, ids.len());
+    }
+
+    /// Signed, and no chain node to send it to: that is not "refused, nothing happened".
+    fn check_not_sent(operator: &Operator, options: &[&str]) {
+        let words = ["request", "send", "--to", RECIPIENT, "--amount", "1ETH"];
+        let words = [&words[..], &NETWORK, options].concat();
+        let output = run(&mut operator.command(&words), PATIENCE);
+        let (code, shown) = said(&output);
+        assert_eq!((code, &shown["state"]), (3, &json!("signed")), "{shown}");
+        let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+        let error = (&error["error"]["kind"], &error["error"]["code"]);
+        assert_eq!(error, (&json!("not_sent"), &json!("not_broadcast")), "{shown}");
+    }
+
+    /// What `request list` prints for a person is what the other commands take.
+    fn check_printed_ids(operator: &Operator, count: usize) {
+        let mut list = program();
+        let shown =
+            stdout_of(&run(list.args(["request", "list", "--node"]).arg(&operator.dir), PATIENCE));
+        let ids = shown.lines().skip_while(|line| !line.starts_with("REQUEST")).skip(1);
+        let ids: Vec<&str> = ids.filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(ids.len(), count, "{shown}");
+        for id in ids {
+            let found = operator.done(&["request", "show", id]);
+            assert!(found["id"].as_str().unwrap().starts_with(id), "{found}");
+        }
+        operator.refused(&["request", "show", "abcdef01"], "unknown_request");
     }
 
     /// Faster under its nonce, then nothing to anybody under its nonce; `request show` tells the last.
     fn check_replaced(operator: &Operator, sent: &Value) {
         let id = sent["id"].as_str().unwrap();
-        let faster = operator.done(&["request", "speed-up", id]);
+        let faster = operator.done(&["request", "speed-up", &id[..8]]);
         let cancelled = operator.done(&["request", "cancel", id]);
         for replaced in [&faster, &cancelled] {
             assert_eq!(replaced["intent"]["single_use"], sent["intent"]["single_use"]);

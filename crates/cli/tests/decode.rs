@@ -107,3 +107,32 @@ fn version_says_that_it_is_not_audited() {
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(json["audited"], false);
 }
+
+/// As `outlast … | head` does once it has read enough.
+#[test]
+fn a_reader_that_went_away_ends_it_quietly() {
+    let check = |args: &[&str], code: i32| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+        command.args(args).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+        let out = command.spawn().expect("the command starts").wait_with_output().expect("its end");
+        assert_eq!(out.status.code(), Some(code), "{args:?}");
+        assert_eq!(text(&out.stderr), "", "{args:?}");
+    };
+    check(&["decode", "evm", EIP155], 141);
+    check(&["version", "--output", "json"], 141);
+    check(&["--help"], 0);
+}
+
+/// The example in the README is typed as it stands there.
+#[test]
+fn the_transaction_in_the_readme_decodes() {
+    let readme = include_str!("../../../README.md");
+    let line = readme.lines().find(|line| line.starts_with("outlast decode ")).expect("a line");
+    let words = line.split(" #").next().unwrap_or_default().split_whitespace().skip(1);
+    let out = outlast(&words.collect::<Vec<_>>());
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let told = text(&out.stdout);
+    assert!(told.contains("send 0.1 ETH to 0x") && told.contains("evm:11155111"), "{told}");
+}

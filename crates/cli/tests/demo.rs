@@ -8,6 +8,9 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[cfg(test)]
+mod support;
+
 use alloy_consensus::{SignableTransaction, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
 use base64::Engine as _;
@@ -103,16 +106,7 @@ const STEPS: [&str; 8] = [
 #[test]
 fn the_demo_tells_a_person_everything_stays_up_and_ends_cleanly_by_ctrl_c() {
     let temp = tempfile::tempdir().expect("a directory");
-    let log = temp.path().join("screen");
-    let screen = std::fs::File::create(&log).expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
-    for name in ["OUTLAST_NODE", "OUTLAST_URL", "OUTLAST_TOKEN", "OUTLAST_PASSPHRASE_FILE"] {
-        command.env_remove(name);
-    }
-    command.arg("demo").current_dir(temp.path()).stdin(Stdio::null());
-    command.stdout(screen.try_clone().expect("a file")).stderr(screen);
-    let mut child = Ended(command.spawn().expect("the command starts"));
-    let told = child.wait_for(&log, "Stop with Ctrl-C");
+    let (mut child, told) = staying(temp.path(), &[]);
     for sentence in [
         "[1/8] Three nodes start",
         "[8/8] A mistake",
@@ -125,9 +119,9 @@ fn the_demo_tells_a_person_everything_stays_up_and_ends_cleanly_by_ctrl_c() {
         "[fee_over_ceiling]",
         "cast rpc eth_accounts",
         "cast rpc personal_sign",
-        "cast send --unlocked",
+        "demo --evm-chain http://127.0.0.1:8545",
         "ETH_RPC_URL=http://127.0.0.1:",
-        "outlast demo --clean",
+        "outlast demo --clean --dir ",
     ] {
         assert!(told.contains(sentence), "no \"{sentence}\" in:\n{told}");
     }
@@ -140,15 +134,75 @@ fn the_demo_tells_a_person_everything_stays_up_and_ends_cleanly_by_ctrl_c() {
     for step in STEPS {
         assert!(table.contains(&step.replace('_', " ")), "{step} is not in the table:\n{told}");
     }
-    let first = std::fs::read_to_string(temp.path().join("outlast-demo/a/node.toml"));
+    let first = std::fs::read_to_string(temp.path().join(PLACE).join("a/node.toml"));
     assert!(first.is_ok(), "its directory is there while it stays up");
-    let sent = Command::new("kill").args(["-INT", &child.0.id().to_string()]).status();
-    assert!(sent.expect("kill").success());
-    let status = child.end();
-    assert_eq!(status.code(), Some(0), "{status}");
-    let clean = outlast(temp.path(), &["demo", "--clean"]);
-    assert_eq!(clean.status.code(), Some(0), "a node is left: {clean:?}");
-    assert!(!temp.path().join("outlast-demo").exists());
+    // What it says to type works as it stands, from any directory.
+    let own = |line: &&String| line.contains("outlast") && line.contains("--node");
+    let own: Vec<String> = printed(&told).iter().filter(own).cloned().collect();
+    assert_eq!(own.len(), 3, "{told}");
+    shell(&own.join("\n"), None);
+    child.stop();
+    let clean = printed(&told).pop().expect("the last line");
+    shell(&clean, None);
+    assert!(!temp.path().join(PLACE).exists(), "{clean}");
+}
+
+/// A directory that nobody guesses and that a shell would take for two words.
+const PLACE: &str = "my demo";
+
+/// A demo that stays up, and its whole screen.
+fn staying(dir: &std::path::Path, options: &[&str]) -> (Ended, String) {
+    let log = dir.join("screen");
+    let screen = std::fs::File::create(&log).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+    for name in ["OUTLAST_NODE", "OUTLAST_URL", "OUTLAST_TOKEN", "OUTLAST_PASSPHRASE_FILE"] {
+        command.env_remove(name);
+    }
+    command.args(["demo", "--dir", PLACE]).args(options).current_dir(dir).stdin(Stdio::null());
+    command.stdout(screen.try_clone().expect("a file")).stderr(screen);
+    let mut child = Ended(command.spawn().expect("the command starts"));
+    child.wait_for(&log, "demo --clean");
+    // The last line to its end.
+    std::thread::sleep(Duration::from_millis(100));
+    let told = std::fs::read_to_string(&log).expect("a screen");
+    (child, told)
+}
+
+/// The commands that it prints after the tour, in order.
+fn printed(told: &str) -> Vec<String> {
+    let after = told.split("Still running.").nth(1).expect("what to try");
+    after.lines().filter_map(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
+}
+
+/// Types lines into a shell that ends at the first failure; `cast` is looked up beside `tool`.
+fn shell(lines: &str, tool: Option<&std::path::Path>) -> String {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new("sh");
+    command.args(["-e", "-c", lines]).current_dir(elsewhere.path());
+    if let Some(place) = tool.and_then(std::path::Path::parent) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", place.display()));
+    }
+    support::stdout_of(&support::run(&mut command, PATIENCE))
+}
+
+/// Everything that the demo says to type over a fresh chain, typed as it stands.
+#[test]
+fn what_the_demo_says_to_type_works_over_a_fresh_chain() {
+    let Some(cast) = support::tools::tool("cast", "OUTLAST_CAST") else { return };
+    let Some(chain) = support::anvil::Anvil::start(&[]) else { return };
+    let temp = tempfile::tempdir().expect("a directory");
+    let (mut child, told) = staying(temp.path(), &["--evm-chain", &chain.url]);
+    let mut lines = printed(&told);
+    let clean = lines.pop().expect("the last line");
+    let supplier = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+    let before = chain.balance(supplier);
+    assert!(lines.iter().any(|line| line.starts_with("cast send --unlocked")), "{told}");
+    let said = shell(&lines.join("\n"), Some(&cast));
+    assert_eq!(chain.balance(supplier) - before, 100_000_000_000_000_000, "{said}");
+    child.stop();
+    shell(&clean, None);
+    assert!(!temp.path().join(PLACE).exists(), "{clean}");
 }
 
 /// A demo that does not outlive its test.
@@ -174,6 +228,14 @@ impl Ended {
             assert!(ended.is_none() && Instant::now() < end, "{ended:?}: {told}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Ctrl-C, which is its right end.
+    fn stop(&mut self) {
+        let sent = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        let status = self.end();
+        assert_eq!(status.code(), Some(0), "{status}");
     }
 
     fn end(&mut self) -> std::process::ExitStatus {
@@ -203,7 +265,7 @@ fn check_ethereum(document: &Value) {
     let key = secp.recover_ecdsa(&message, &signature).expect("a key").serialize_uncompressed();
     let hash = alloy_primitives::keccak256(&key[1..]);
     let sender = alloy_primitives::Address::from_slice(&hash[12..]).to_string();
-    assert!(sender.eq_ignore_ascii_case(&address(document, "m/44/60/0/0/0")), "{sender}");
+    assert!(sender.eq_ignore_ascii_case(&address(document, "m/44/60/0/0/1")), "{sender}");
 }
 
 /// Bitcoin Core's own consensus code, taproot included.

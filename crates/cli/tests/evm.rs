@@ -397,6 +397,13 @@ mod tests {
         let next = json!([{ "from": from, "to": RECIPIENT, "value": "0x2" }]);
         let code = account.refused("", "eth_sendTransaction", next);
         assert_eq!(code, "nonce_blocked");
+        let dir = node.dir.to_str().unwrap();
+        let still = ["request", "speed-up", &id[..8], "--max-fee-per-gas", "2", "--output", "json"];
+        let still = [&still[..], &["--max-priority-fee-per-gas", "2", "--node", dir]].concat();
+        let still = outlast(&still, &node.dir);
+        let told = String::from_utf8_lossy(&still.stderr).into_owned();
+        assert_eq!(still.status.code(), Some(3), "{told}");
+        assert!(told.contains("\"not_sent\"") && told.contains("not_broadcast"), "{told}");
         let how = json!({ "max_fee_per_gas": 3_000_000_000u64,
             "max_priority_fee_per_gas": 1_000_000_000u64, "wait_ms": 30_000 });
         let sped = node.post(&format!("/v1/requests/{id}/speed-up"), &how);

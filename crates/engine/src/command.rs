@@ -115,6 +115,8 @@ pub enum Command {
         /// Tagged hash of the token, or of the TLS client key.
         token_hash: [u8; 32],
     },
+    /// The service keys of this node (operator).
+    Clients,
     /// Forget a service key (operator).
     RemoveClient(model::ids::ClientId),
     /// Addresses that the caller may use on an EVM chain: vault, path and address (for `eth_accounts` and `from`).
@@ -154,6 +156,8 @@ pub enum Reply {
     Governance(Box<api::GovernanceView>),
     /// To [`Command::Acts`].
     Acts(Vec<api::ActView>),
+    /// To [`Command::Clients`].
+    Clients(Vec<api::ClientView>),
     /// To [`Command::EvmAccounts`].
     EvmAccounts(Vec<(VaultId, DerivationPath, String)>),
     /// Done.

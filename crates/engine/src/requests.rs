@@ -120,6 +120,7 @@ impl Engine {
             Command::Ceremony(id) => return self.ceremony_reply(id),
             Command::Ceremonies => return Ok(Reply::Ceremonies(self.ceremony_views())),
             Command::NewClient { new, token_hash } => return self.new_client(&new, token_hash),
+            Command::Clients => return Ok(Reply::Clients(self.client_views())),
             Command::RemoveClient(client) => {
                 if !self.state.clients.values().any(|known| known.client == client) {
                     let text = "no such service key";

@@ -131,6 +131,10 @@ pub(crate) struct VaultState {
 pub(crate) struct ClientState {
     /// Client.
     pub client: ClientId,
+    /// For people.
+    pub name: String,
+    /// When it was made.
+    pub made: Timestamp,
     /// Vaults it may use.
     pub vaults: BTreeSet<VaultId>,
 }
@@ -213,9 +217,9 @@ impl State {
             | Entry::Released(..)
             | Entry::Aborted(..)
             | Entry::Signed { .. } => self.fold_request(at, entry),
-            Entry::ClientAdded { client, token_hash, vaults, .. } => {
+            Entry::ClientAdded { client, name, token_hash, vaults } => {
                 let vaults = vaults.iter().copied().collect();
-                let state = ClientState { client: *client, vaults };
+                let state = ClientState { client: *client, name: name.clone(), made: at, vaults };
                 self.clients.insert(*token_hash, state);
             }
             // The share may have left: the others can finish.

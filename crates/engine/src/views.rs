@@ -6,11 +6,11 @@ use crate::engine::Engine;
 use crate::governance_views::ceremony_charter;
 use crate::message::CeremonyPlan;
 use crate::problem::{Class, Problem, refuse};
-use crate::state::{PairRecord, RequestState};
+use crate::state::{ClientState, PairRecord, RequestState};
 use model::api;
 use model::card::NodeCard;
 use model::hd::DerivationPath;
-use model::ids::{CeremonyId, NodeId, RequestId, VaultId};
+use model::ids::{CeremonyId, ClientId, NodeId, RequestId, VaultId};
 use model::intent::Network;
 use model::keys::KeyKind;
 
@@ -306,6 +306,19 @@ impl Engine {
         found.map(|(id, _)| self.request_view(*id)).collect()
     }
 
+    /// The service keys by age, oldest first.
+    pub(crate) fn client_views(&self) -> Vec<api::ClientView> {
+        let mut clients: Vec<_> = self.state.clients.values().collect();
+        clients.sort_by_key(|client| (client.made, client.client));
+        let view = |client: &ClientState| api::ClientView {
+            id: client.client.to_string(),
+            name: client.name.clone(),
+            vaults: client.vaults.iter().copied().collect(),
+            created_at_ms: client.made.0,
+        };
+        clients.into_iter().map(view).collect()
+    }
+
     pub(crate) fn request_reply(&self, id: RequestId) -> Result<Reply, Problem> {
         self.request_view(id).map(|view| Reply::Request(Box::new(view)))
     }
@@ -335,6 +348,8 @@ impl Engine {
             signed: self.signed_view(id, state),
             problem: self.problem_view(id, state),
             approval: self.approval_view(request),
+            entry: request.entry,
+            client: (request.client != ClientId([0; 16])).then(|| request.client.to_string()),
             created_at_ms: request.created_at.0,
             expires_at_ms: request.expires_at.0,
         })

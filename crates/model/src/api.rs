@@ -3,8 +3,10 @@
 //! Byte strings are lower-case hex without `0x` unless a field says otherwise; amounts are decimal text in the smallest
 //! unit; times are milliseconds since the Unix epoch.
 
+mod clients;
 mod governance;
 
+pub use clients::*;
 pub use governance::*;
 
 use crate::amount::Amount;
@@ -424,6 +426,10 @@ pub struct RequestView {
     /// What this node finds under the vault's charter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalView>,
+    /// Node that took the request.
+    pub entry: NodeId,
+    /// Service key of the entry node that asked, hex; none: its operator.
+    pub client: Option<String>,
     /// Times in milliseconds since the epoch.
     pub created_at_ms: u64,
     /// After this nobody starts to sign.
@@ -470,23 +476,4 @@ pub struct DecodeRequest {
     /// Chain, where the bytes do not bind one.
     #[serde(default)]
     pub network: Option<Network>,
-}
-
-/// `POST /v1/clients` (operator): a service key for programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewClient {
-    /// A name for people.
-    pub name: String,
-    /// Vaults it may use; empty for none.
-    pub vaults: Vec<VaultId>,
-}
-
-/// Answer to [`NewClient`]; the token is shown once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientToken {
-    /// Client id, hex.
-    pub id: String,
-    /// Bearer token.
-    pub token: String,
 }

@@ -416,7 +416,7 @@ fn what_is_wrong_with_a_step_of_pair_state_is_named() {
     check([
         (5, Flip(500), Pair, "pair_setup_failed", false),
         (5, Twice, Pair, "duplicate_message", false),
-        (5, Later, Pair, "wrong_epoch", false),
+        (5, Later, Pair, "wrong_round", false),
         (5, Step(1), Pair, "wrong_round", false),
         (5, Step(1), LatePair, "pair_setup_late", false),
         (5, Step(-1), Pair, "wrong_round", false),

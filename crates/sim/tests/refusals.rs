@@ -219,6 +219,7 @@ fn the_operators_commands_are_refused_to_programs() {
             Command::Ceremony(model::ids::CeremonyId([1; 32])),
             Command::Ceremonies,
             Command::NewClient { new, token_hash: [8; 32] },
+            Command::Clients,
             Command::RemoveClient(ClientId([0; 16])),
         ];
         for command in commands {
@@ -230,6 +231,40 @@ fn the_operators_commands_are_refused_to_programs() {
         check(world, stranger, Command::Vaults, "unknown_credential");
         check(world, stranger, submit(vault, request_of_kind(1, 1, 0)), "unknown_credential");
     });
+}
+
+#[test]
+fn a_request_leads_to_the_key_that_asked_for_it_also_after_a_restart() {
+    in_world(6, 3, |world, vault| {
+        for (name, token_hash) in [("shop", [7; 32]), ("payroll", [8; 32])] {
+            let new = api::NewClient { name: name.to_owned(), vaults: vec![vault] };
+            assert_eq!(code(&ask(world, Command::NewClient { new, token_hash })), "done");
+            world.pass(5);
+        }
+        let payroll = Caller::Client([8; 32]);
+        let theirs = request_id(&ask_as(world, payroll, submit(vault, request_of_kind(1, 1, 0))));
+        let own = request_id(&ask(world, submit(vault, request_of_kind(1, 2, 0))));
+        world.crash(0);
+        world.pass(10_000);
+        let listed = clients(world);
+        let names: Vec<&str> = listed.iter().map(|client| client.name.as_str()).collect();
+        assert_eq!(names, ["shop", "payroll"]);
+        assert!(listed.iter().all(|client| client.vaults == [vault] && client.created_at_ms > 0));
+        for (request, wanted) in [(theirs, Some(listed[1].id.clone())), (own, None)] {
+            let answer = ask(world, Command::Request(request));
+            let Ok(Reply::Request(view)) = answer else { panic!("{answer:?}") };
+            assert_eq!((view.entry, view.client), (id_of(world, 0), wanted));
+        }
+        let id: ClientId = listed[1].id.parse().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(code(&ask(world, Command::RemoveClient(id))), "done");
+        assert_eq!(clients(world), listed[..1]);
+    });
+}
+
+fn clients(world: &mut World) -> Vec<api::ClientView> {
+    let answer = ask(world, Command::Clients);
+    let Ok(Reply::Clients(listed)) = answer else { panic!("{answer:?}") };
+    listed
 }
 
 #[test]

@@ -18,7 +18,8 @@ pub(crate) struct Args {
     /// What the bytes are
     #[arg(value_enum)]
     format: Format,
-    /// Hex, base64 (bitcoin, solana), JSON text (typed-data) or text (message); `@FILE` reads a file, `-` the standard input
+    /// Hex, base64 (bitcoin, solana), JSON text (typed-data) or a message: `0x…` is hex, anything else the text itself;
+    /// `@FILE` reads a file, `-` the standard input
     #[arg(allow_hyphen_values = true)]
     bytes: String,
     /// The chain, where the bytes do not name one
@@ -90,11 +91,15 @@ pub(crate) fn run(args: Args, ctx: &Context) -> Result<(), CommandError> {
     }
 }
 
-/// A message is taken as its text, except where it is written as hex with `0x`.
+/// True for a message that is given as its text: every one that is not written as hex with `0x`.
+pub(crate) fn is_plain_message(kind: RawKind, text: &str) -> bool {
+    kind == RawKind::EvmMessage && !text.starts_with("0x")
+}
+
 fn bytes(kind: RawKind, text: &str) -> Result<Vec<u8>, chains::Refusal> {
-    match kind {
-        RawKind::EvmMessage if !text.starts_with("0x") => Ok(text.as_bytes().to_vec()),
-        _ => chains::parse_raw(kind, text),
+    match is_plain_message(kind, text) {
+        true => Ok(text.as_bytes().to_vec()),
+        false => chains::parse_raw(kind, text),
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use clean::clean;
 use crate::cluster::{Cluster, Plan};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::settings::DEMO_MARKER;
+use crate::settings::{DEMO_MARKER, own_name, shell_word};
 use crate::signals;
 use document::Document;
 use screen::Screen;
@@ -29,6 +29,23 @@ pub(crate) struct Tour {
     pub(crate) exit: bool,
     /// A local chain for trying things afterwards; the tour itself needs none.
     pub(crate) evm_chain: Option<String>,
+}
+
+impl Tour {
+    /// The line that removes what this tour made, from any directory.
+    fn clean_command(&self) -> String {
+        clean_command(&self.dir)
+    }
+}
+
+fn clean_command(dir: &Path) -> String {
+    format!("{} demo --clean --dir {}", own_name(), whole(dir))
+}
+
+/// A path as a word that means the same in every directory.
+fn whole(dir: &Path) -> String {
+    let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    shell_word(&path.display().to_string())
 }
 
 /// Runs the tour.
@@ -55,7 +72,7 @@ pub(crate) fn run(tour: &Tour, ctx: &Context) -> Result<(), CommandError> {
         stay::stay(&cluster, vault, tour, &screen)?;
     }
     drop(cluster);
-    screen.say(&format!("stopped; `outlast demo --clean` removes {}", tour.dir.display()));
+    screen.say(&format!("stopped; this removes what it made:\n  {}", tour.clean_command()));
     Ok(())
 }
 
@@ -94,9 +111,8 @@ fn refuse_stale(dir: &Path) -> Result<(), CommandError> {
     let name = dir.display();
     if dir.join(DEMO_MARKER).is_file() {
         let message = format!("{name} is left from another demo");
-        return Err(CommandError::refused("stale_demo", message).hint(format!(
-            "stop it with Ctrl-C if it still runs, then `outlast demo --clean --dir {name}`"
-        )));
+        return Err(CommandError::refused("stale_demo", message)
+            .hint(format!("stop it with Ctrl-C if it still runs, then: {}", clean_command(dir))));
     }
     let empty = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
     match empty {

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// EIP-155 id of local development chains.
 pub(crate) const CHAIN: u64 = 31337;
-const ETHEREUM: (Network, &str) = (Network::Evm(CHAIN), "m/44/60/0/0/0");
+/// Not the first address: its nonces stay free for whoever tries `cast send` afterwards.
+const ETHEREUM: (Network, &str) = (Network::Evm(CHAIN), "m/44/60/0/0/1");
 const BITCOIN: (Network, &str) = (Network::Bitcoin(BitcoinNetwork::Regtest), "m/86/0/0/0/0");
 const SOLANA: (Network, &str) = (Network::Solana(SolanaCluster::Local), "m/44/501/0/0");
 /// Account of the Bitcoin address.

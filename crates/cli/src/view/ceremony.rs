@@ -2,20 +2,28 @@
 
 use super::table;
 use model::api::CeremonyView;
+use model::keys::Purpose;
 
 /// The plan as every operator sees it.
 pub(crate) fn one(ceremony: &CeremonyView) -> String {
     let mut lines = vec![
         format!(
-            "ceremony {}: {} vault \"{}\", {} of {} sign together",
+            "ceremony {}: {} vault \"{}\"{}, {} of {} sign together",
             ceremony.id.short(),
             ceremony.purpose,
             ceremony.name,
+            super::unaudited(ceremony.purpose),
             ceremony.threshold,
             ceremony.members.len()
         ),
         format!("  six words of the plan: {}", ceremony.words),
     ];
+    if ceremony.purpose == Purpose::Live {
+        lines.push(
+            "  warning: nobody audited this yet (SECURITY.md): put no real money into it"
+                .to_owned(),
+        );
+    }
     lines.extend(ceremony.members.iter().map(|member| {
         let yes = if member.joined { "said yes" } else { "has not said yes yet" };
         format!("  {} (node {}) {yes}", member.operator, member.node.short())
@@ -37,7 +45,11 @@ fn culprit(ceremony: &CeremonyView) -> Option<String> {
 
 fn state(ceremony: &CeremonyView) -> String {
     match (ceremony.state.as_str(), &ceremony.vault, &ceremony.failure) {
-        ("done", Some(vault), _) => format!("done: vault {vault} ({} vault)", ceremony.purpose),
+        ("done", Some(vault), _) => format!(
+            "done: vault {vault} ({} vault{})",
+            ceremony.purpose,
+            super::purpose_warning(ceremony.purpose)
+        ),
         ("failed", _, Some(why)) => format!("FAILED, no vault was made: {why}"),
         ("waiting", ..) => {
             format!("waiting: each operator runs `outlast ceremony join {}`", ceremony.id.short())

@@ -1,6 +1,7 @@
 //! Drawing for people: words that a chief financial officer understands, no internals, `test` or `live` everywhere.
 
 pub(crate) mod ceremony;
+pub(crate) mod client;
 pub(crate) mod intent;
 pub(crate) mod node;
 pub(crate) mod qr;
@@ -14,7 +15,15 @@ use model::keys::Purpose;
 pub(crate) fn purpose_warning(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Test => ": never send real money to it",
-        Purpose::Live => "",
+        Purpose::Live => ": not audited, see SECURITY.md",
+    }
+}
+
+/// The mark after `live` where a test vault needs no more than its name.
+pub(crate) fn unaudited(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Test => "",
+        Purpose::Live => ", not audited, see SECURITY.md",
     }
 }
 

@@ -6,12 +6,14 @@ use model::api::{RequestView, VaultView};
 /// One request: what the nodes read, what each said, what came of it.
 pub(crate) fn one(request: &RequestView) -> String {
     let mut lines = vec![format!(
-        "request {} ({} vault {}): {}",
+        "request {} ({} vault {}{}): {}",
         request.id,
         request.purpose,
         request.vault.short(),
+        super::unaudited(request.purpose),
         state(request)
     )];
+    lines.push(format!("  asked   {}", asked(request)));
     if let Some(decoded) = &request.intent {
         lines.extend(intent::full(decoded).lines().map(|line| format!("  {line}")));
     }
@@ -30,6 +32,15 @@ pub(crate) fn one(request: &RequestView) -> String {
     lines.join("\n")
 }
 
+/// Who wanted it: a program by its key, or a person.
+fn asked(request: &RequestView) -> String {
+    let node = request.entry.short();
+    match &request.client {
+        Some(client) => format!("by service key {client} of node {node}"),
+        None => format!("by the operator of node {node}"),
+    }
+}
+
 /// One line per node.
 pub(crate) fn verdicts(request: &RequestView) -> Vec<String> {
     let said = request.verdicts.iter();
@@ -46,7 +57,8 @@ fn state(request: &RequestView) -> &str {
 
 /// All of a vault.
 pub(crate) fn list(vault: &VaultView, requests: &[RequestView]) -> String {
-    let head = format!("vault \"{}\" ({} vault)", vault.name, vault.purpose);
+    let mark = super::unaudited(vault.purpose);
+    let head = format!("vault \"{}\" ({} vault{mark})", vault.name, vault.purpose);
     if requests.is_empty() {
         return format!("{head}: no requests yet");
     }

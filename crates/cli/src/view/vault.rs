@@ -3,6 +3,7 @@
 use super::table;
 use model::api::{NodeView, VaultView};
 use model::ids::NodeId;
+use model::keys::Purpose;
 
 /// One vault; `node` gives the operators' names, where it is known.
 pub(crate) fn one(vault: &VaultView, node: Option<&NodeView>) -> String {
@@ -46,5 +47,80 @@ pub(crate) fn list(vaults: &[VaultView]) -> String {
         vec![v.name.clone(), v.purpose.to_string(), signs, v.id.to_string()]
     };
     let rows: Vec<Vec<String>> = vaults.iter().map(row).collect();
-    table::draw(&["NAME", "TEST/LIVE", "SIGN", "VAULT"], &rows)
+    let table = table::draw(&["NAME", "TEST/LIVE", "SIGN", "VAULT"], &rows);
+    match vaults.iter().any(|vault| vault.purpose == Purpose::Live) {
+        true => format!("{table}\n(live vaults: not audited, see SECURITY.md)"),
+        false => table,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{ceremony, request};
+    use model::api::{CeremonyView, RequestView};
+    use model::ids::{CeremonyId, RequestId, VaultId};
+
+    fn screens(purpose: Purpose) -> [String; 6] {
+        let vault = VaultView {
+            id: VaultId([6; 32]),
+            name: "v".into(),
+            purpose,
+            threshold: 2,
+            members: vec![],
+            epoch: 1,
+            charter: None,
+            keys: vec![],
+        };
+        let plan = |state: &str| CeremonyView {
+            id: CeremonyId([2; 32]),
+            words: "w".into(),
+            purpose,
+            name: "v".into(),
+            threshold: 2,
+            members: vec![],
+            charter: None,
+            state: state.into(),
+            vault: Some(VaultId([6; 32])),
+            failure: None,
+            culprit: None,
+        };
+        let asked = RequestView {
+            id: RequestId([5; 32]),
+            vault: vault.id,
+            purpose,
+            state: "waiting".into(),
+            intent: None,
+            unsigned: None,
+            verdicts: vec![],
+            signed: None,
+            problem: None,
+            approval: None,
+            entry: NodeId([1; 32]),
+            client: None,
+            created_at_ms: 1,
+            expires_at_ms: 2,
+        };
+        [
+            one(&vault, None),
+            list(std::slice::from_ref(&vault)),
+            ceremony::one(&plan("waiting")),
+            ceremony::one(&plan("done")),
+            request::one(&asked),
+            request::list(&vault, &[]),
+        ]
+    }
+
+    #[test]
+    fn wherever_a_vault_is_named_live_it_is_said_that_nobody_audited_it() {
+        for screen in screens(Purpose::Live) {
+            assert!(
+                screen.contains("live") && screen.contains("not audited, see SECURITY.md"),
+                "{screen}"
+            );
+        }
+        for screen in screens(Purpose::Test) {
+            assert!(screen.contains("test") && !screen.contains("audited"), "{screen}");
+        }
+    }
 }

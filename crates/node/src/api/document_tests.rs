@@ -8,9 +8,9 @@ use crate::home::ChainRpc;
 use engine::{Caller, Class, Command, Problem, Reply, refuse};
 use model::amount::Amount;
 use model::api::{
-    AccountView, ActView, AddressView, CeremonyCharter, CeremonyMember, CeremonyView, ClockView,
-    KeyView, NodeView, PeerView, Problem as ApiProblem, RecordView, RequestView, SignedView,
-    VaultView, VerdictView, WarningView,
+    AccountView, ActView, AddressView, CeremonyCharter, CeremonyMember, CeremonyView, ClientView,
+    ClockView, KeyView, NodeView, PeerView, Problem as ApiProblem, RecordView, RequestView,
+    SignedView, VaultView, VerdictView, WarningView,
 };
 use model::ids::{ActId, CeremonyId, CharterId, ClientId, NodeId, RequestId, VaultId};
 use model::intent::{Fee, Intent, Network, Operation};
@@ -177,6 +177,8 @@ fn request_view(state: &str) -> RequestView {
         signed: (state == "signed").then_some(signed),
         problem: (state == "refused").then_some(problem),
         approval: (state == "refused").then(govern::approval_view),
+        entry: NodeId([1; 32]),
+        client: (state == "signed").then(|| "11".repeat(16)),
         created_at_ms: 1,
         expires_at_ms: 2,
     }
@@ -257,6 +259,12 @@ fn full_engine(_: Caller, command: Command) -> Result<Reply, Problem> {
             Reply::Requests(["signed", "refused", "expired"].map(request_view).to_vec())
         }
         Command::NewClient { .. } => Reply::Client(ClientId([3; 16])),
+        Command::Clients => Reply::Clients(vec![ClientView {
+            id: "11".repeat(16),
+            name: "n".into(),
+            vaults: vec![VaultId([6; 32])],
+            created_at_ms: 1,
+        }]),
         Command::RemoveClient(_) | Command::Known => Reply::Done,
         Command::EvmAccounts => Reply::EvmAccounts(vec![]),
         Command::AgreeToCharter(charter) => Reply::Charter(charter),
@@ -447,6 +455,7 @@ fn every_operation_fails_as_the_document_says() {
                 | Command::Account { .. }
                 | Command::Request(_)
                 | Command::Requests { .. }
+                | Command::Clients
                 | Command::RemoveClient(_),
             ) => full_engine(Caller::Operator, command),
             (Class::NotFound, Command::Trust(_)) => full_engine(Caller::Operator, command),

@@ -57,7 +57,7 @@ pub fn all() -> Vec<(&'static str, MethodRouter<Arc<ApiState>>)> {
         ("/v1/requests/{id}/speed-up", post(speed_up)),
         ("/v1/requests/{id}/cancel", post(cancel)),
         ("/v1/decode", post(decode)),
-        ("/v1/clients", post(new_client)),
+        ("/v1/clients", get(clients).post(new_client)),
         ("/v1/clients/{id}", delete(remove_client)),
     ];
     routes.extend(super::govern::all());
@@ -92,6 +92,7 @@ pub(super) fn respond(reply: Reply) -> Response {
         Reply::Account(view) => Json(view).into_response(),
         Reply::Request(view) => Json(*view).into_response(),
         Reply::Requests(views) => Json(views).into_response(),
+        Reply::Clients(views) => Json(views).into_response(),
         Reply::Governance(view) => Json(*view).into_response(),
         Reply::Acts(views) => Json(views).into_response(),
         Reply::Charter(charter) => Json(api::CharterText { charter }).into_response(),
@@ -337,6 +338,11 @@ fn tls_key(text: &str) -> Result<[u8; 32], ApiError> {
         let text = "tls_key is not the 64 hex digits of a SHA-256";
         ApiError(refuse(Class::Refused, "invalid_field", text))
     })
+}
+
+// API-CLIENT-1: the tokens themselves are nowhere; what is listed is what a request names.
+async fn clients(State(state): Shared, _: Operator) -> Answer {
+    operator(&state, Command::Clients).await
 }
 
 async fn remove_client(State(state): Shared, _: Operator, Id(id): Id<ClientId>) -> Answer {

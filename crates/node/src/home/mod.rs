@@ -112,12 +112,17 @@ pub struct Home {
 }
 
 impl Home {
+    /// Refuses settings or a place that [`Home::create`] would refuse.
+    pub fn check_new(dir: &Path, settings: &Settings) -> Result<(), HomeError> {
+        settings.check()?;
+        files::refuse_used(dir)
+    }
+
     /// Makes the directory and returns the new node's card.
     ///
     /// Everything is written beside `dir` first and moved there in one step; a failure leaves nothing behind.
     pub fn create(dir: &Path, options: &InitOptions) -> Result<NodeCard, HomeError> {
-        options.settings.check()?;
-        files::refuse_used(dir)?;
+        Self::check_new(dir, &options.settings)?;
         let draft = files::Draft::beside(dir)?;
         let card = write_all(draft.path(), options)?;
         draft.move_to(dir)?;

@@ -40,6 +40,8 @@ fn view(state: &str, created_at_ms: u64) -> RequestView {
         signed: (state == "signed").then_some(signed),
         problem: (state == "refused").then_some(problem),
         approval: None,
+        entry: model::ids::NodeId([1; 32]),
+        client: None,
         created_at_ms,
         expires_at_ms: u64::MAX,
     }

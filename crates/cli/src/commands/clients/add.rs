@@ -3,7 +3,8 @@
 use crate::commands::vault;
 use crate::context::Context;
 use crate::error::CommandError;
-use model::api::NewClient;
+use crate::view;
+use model::api::{NewClient, VaultView};
 
 /// Make a service key, so that a program may ask for signatures
 ///
@@ -24,8 +25,10 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     let vaults = vaults.collect::<Result<Vec<_>, _>>()?;
     let ids = vaults.iter().map(|v| v.id).collect();
     let token = client.new_client(&NewClient { name: args.name.clone(), vaults: ids })?;
-    let names: Vec<String> =
-        vaults.iter().map(|v| format!("\"{}\" ({} vault)", v.name, v.purpose)).collect();
+    let named = |v: &VaultView| {
+        format!("\"{}\" ({} vault{})", v.name, v.purpose, view::unaudited(v.purpose))
+    };
+    let names: Vec<String> = vaults.iter().map(named).collect();
     let text = format!(
         "service key \"{}\" for {}\n  id     {}\n  token  {}   \
          (shown once: keep it as you would keep a password)",

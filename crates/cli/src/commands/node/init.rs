@@ -3,11 +3,12 @@
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::passphrase;
+use crate::settings::{own_name, shell_word};
 use model::intent::Network;
 use node::home::{Home, InitOptions, Settings};
 use node::seal::{PassphraseCost, SealKind, SealWith};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Make a new node: its directory, its key and its card
 ///
@@ -92,7 +93,10 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args, ctx: &Context) -> Result<(), CommandError> {
-    let options = InitOptions { settings: args.settings()?, seal: args.seal()? };
+    let settings = args.settings()?;
+    // Before anybody thinks of a passphrase.
+    Home::check_new(&args.dir, &settings).map_err(|e| super::home_error(&e))?;
+    let options = InitOptions { settings, seal: args.seal()? };
     let card = Home::create(&args.dir, &options).map_err(|e| super::home_error(&e))?;
     let value = serde_json::json!({
         "dir": args.dir, "node": card.node, "operator": card.operator, "endpoint": card.endpoint,
@@ -101,13 +105,42 @@ pub(crate) fn run(args: Args, ctx: &Context) -> Result<(), CommandError> {
     let text = format!(
         "node of {} made in {}\n\ncard (send it by any way, it holds no secret):\n{}\n\n\
          six words (read them aloud over the telephone):\n  {}\n\n\
-         next: outlast node run --dir {}\n      outlast node trust OTHER.card --node {}",
+         next: {}",
         card.operator,
         args.dir.display(),
         card.to_text(),
         card.words(),
-        args.dir.display(),
-        args.dir.display(),
+        next(&args.dir, args.seal),
     );
     ctx.say(&value, &text)
+}
+
+/// What to type next, one command a line.
+fn next(dir: &Path, seal: SealKind) -> String {
+    let (program, dir) = (own_name(), shell_word(&dir.display().to_string()));
+    let mut lines = vec![format!("{program} node run --dir {dir}")];
+    if seal == SealKind::Passphrase {
+        lines.push(format!("{program} node unseal --node {dir}"));
+    }
+    lines.push(format!("{program} node trust OTHER.card --node {dir}"));
+    lines.join("\n      ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_node_with_a_passphrase_is_unsealed_by_hand() {
+        let check = |seal, wanted: &[&str]| {
+            let told = next(Path::new("/var/lib/my node"), seal);
+            let lines: Vec<&str> = told.lines().map(str::trim).collect();
+            assert_eq!(lines.len(), wanted.len(), "{told}");
+            for (line, wanted) in lines.iter().zip(wanted) {
+                assert!(line.contains(wanted) && line.contains("'/var/lib/my node'"), "{told}");
+            }
+        };
+        check(SealKind::Passphrase, &["node run", "node unseal", "node trust"]);
+        check(SealKind::Tpm2, &["node run", "node trust"]);
+    }
 }

@@ -12,6 +12,7 @@ mod unseal;
 
 use crate::context::Context;
 use crate::error::CommandError;
+use node::home::HomeError;
 pub(crate) use release::find_peer as release_find_peer;
 
 /// Set up, run and look after your node.
@@ -43,6 +44,30 @@ pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandErro
 }
 
 /// A data directory that refused, with its causes in order.
-fn home_error(error: &node::home::HomeError) -> CommandError {
-    CommandError::refused("home", crate::error::chain(error))
+fn home_error(error: &HomeError) -> CommandError {
+    let told = CommandError::refused(error.code(), crate::error::chain(error));
+    match error {
+        HomeError::Locked { .. } => told.hint("the node runs: stop it first"),
+        HomeError::NotEmpty(_) => told.hint("a node that is there already is never written over"),
+        _ => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_directory_refuses_by_its_own_name() {
+        let check = |error: HomeError, code: &str| {
+            let told = home_error(&error);
+            assert_eq!((told.code.as_str(), told.kind.exit_code()), (code, 1), "{told}");
+        };
+        check(HomeError::Locked { pid: "7".into() }, "home_locked");
+        check(HomeError::Missing("/x".into()), "home_missing");
+        check(HomeError::NotEmpty("/x".into()), "home_not_empty");
+        check(HomeError::SeedTampered, "home_seed_tampered");
+        let found = node::home::read_settings(std::path::Path::new("/nowhere/at/all"));
+        check(found.err().unwrap(), "home_missing");
+    }
 }

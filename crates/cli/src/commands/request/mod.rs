@@ -8,6 +8,7 @@ mod replace;
 mod send;
 mod show;
 
+use crate::client::Client;
 use crate::context::Context;
 use crate::error::CommandError;
 use model::ids::RequestId;
@@ -43,7 +44,73 @@ pub(crate) fn run(command: Command, ctx: &mut Context) -> Result<(), CommandErro
     }
 }
 
-/// A request's id from the command line.
-fn request_id(text: &str) -> Result<RequestId, String> {
-    text.parse().map_err(|e| format!("{e}; `outlast request list` shows the ids"))
+/// What a person gives for a request: its id, or the first digits of it.
+fn request_name(text: &str) -> Result<String, String> {
+    let digits = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    match digits && (4..=64).contains(&text.len()) {
+        true => Ok(text.to_lowercase()),
+        false => {
+            Err("give the id, or at least its first 4 digits; `outlast request list` shows them"
+                .into())
+        }
+    }
+}
+
+/// How many requests of each vault are looked through, newest first.
+const LOOKED_THROUGH: u32 = 500;
+
+/// A request by id or the start of it.
+fn find(client: &Client, named: &str) -> Result<RequestId, CommandError> {
+    // A whole id also finds a request that is older than the newest ones.
+    if let Ok(id) = named.parse() {
+        return Ok(id);
+    }
+    let mut found = Vec::new();
+    for vault in client.vaults()? {
+        let all = client.requests(vault.id, LOOKED_THROUGH)?;
+        found.extend(all.iter().map(|r| r.id).filter(|id| id.to_string().starts_with(named)));
+    }
+    pick(&found, named)
+}
+
+/// The only one of those that begin as named.
+fn pick(found: &[RequestId], named: &str) -> Result<RequestId, CommandError> {
+    match found {
+        [one] => Ok(*one),
+        [] => {
+            let message = format!(
+                "no request begins with `{named}` among the newest {LOOKED_THROUGH} of each vault"
+            );
+            Err(CommandError::refused("unknown_request", message)
+                .hint("`outlast request list` shows them; the whole id finds older ones too"))
+        }
+        many => {
+            let message = format!("{} requests begin with `{named}`", many.len());
+            Err(CommandError::refused("ambiguous", message).hint("give the whole id"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_several_requests_begin_with_choose_none() {
+        let ids =
+            [1, 2].map(|last| RequestId([0xab, 0xcd, last].repeat(11)[..32].try_into().unwrap()));
+        assert_eq!(pick(&ids[..1], "abcd"), Ok(ids[0]));
+        assert_eq!(pick(&ids, "abcd").unwrap_err().code, "ambiguous");
+        assert_eq!(pick(&[], "abcd").unwrap_err().code, "unknown_request");
+    }
+
+    #[test]
+    fn a_request_is_named_by_at_least_four_digits() {
+        let check = |text: &str, good: bool| assert_eq!(request_name(text).is_ok(), good, "{text}");
+        check("abc", false);
+        check("abcd", true);
+        check("0xabcd", false);
+        check(&"ab".repeat(32), true);
+        check(&"ab".repeat(33), false);
+    }
 }

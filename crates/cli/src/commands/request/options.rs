@@ -11,6 +11,9 @@ use model::hd::DerivationPath;
 use model::intent::Network;
 use std::path::PathBuf;
 
+/// Code of a signature that the chain node did not take.
+const NOT_SENT: &str = "not_broadcast";
+
 /// Options of a new request.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -26,13 +29,15 @@ pub(super) struct Options {
     /// Highest fee that you accept, with its unit (0.001ETH, 2000sat, 0.00001SOL); the nodes have a ceiling of their own
     #[arg(long, value_name = "AMOUNT")]
     fee_max: Option<String>,
-    /// Your own word for this request: sent twice, it is the same request and gets the same signature
+    /// Your own word for this request: given twice at this node, until an hour after the request's life, it is one request
+    /// with one signature. Another node does not know the word: asked there too, it pays twice
     #[arg(long, value_name = "WORD")]
     idempotency_key: Option<String>,
     /// Nobody starts to sign after this many minutes
     #[arg(long, value_name = "MINUTES")]
     life: Option<u64>,
-    /// File with the JSON of nonce and fee (evm), coins (bitcoin) or blockhash (solana), when no chain node is configured
+    /// File with the JSON of nonce and fee (evm), coins (bitcoin) or blockhash (solana), when no chain node is configured;
+    /// docs/operating/install.md has one of each
     #[arg(long, value_name = "FILE")]
     fill: Option<PathBuf>,
     /// Solana: sign under this durable nonce account of the paying address; nothing then goes stale while people approve
@@ -62,10 +67,8 @@ impl Options {
         let Some(path) = &self.fill else { return Ok(None) };
         let text = std::fs::read_to_string(path).map_err(io("read", path))?;
         serde_json::from_str(&text).map(Some).map_err(|e| {
-            CommandError::refused("fill", format!("{} does not read: {e}", path.display())).hint(
-                "for example {\"chain\":\"evm\",\"nonce\":0,\"gas_limit\":21000,\"max_fee_per_gas\":30000000000,\
-                 \"max_priority_fee_per_gas\":1000000000}",
-            )
+            CommandError::refused("fill", format!("{} does not read: {e}", path.display()))
+                .hint(format!("for example {}", example(self.network)))
         })
     }
 
@@ -101,7 +104,26 @@ impl Options {
         let vault = vault::find(&client, self.vault.as_deref())?;
         let request = client.submit(vault.id, &new)?;
         ctx.say(&request, &view::request::one(&request))?;
-        outcome(&request)
+        match (request.state.as_str(), &request.problem) {
+            // What was asked for is there; a replacement that was refused since then is another question.
+            ("signed", Some(problem)) if problem.code != NOT_SENT => Ok(()),
+            _ => outcome(&request),
+        }
+    }
+}
+
+/// A fill as `docs/operating/install.md` shows it.
+fn example(network: Network) -> &'static str {
+    match network {
+        Network::Evm(_) => {
+            r#"{"chain":"evm","nonce":0,"gas_limit":21000,"max_fee_per_gas":30000000000,"max_priority_fee_per_gas":1000000000}"#
+        }
+        Network::Bitcoin(_) => {
+            r#"{"chain":"bitcoin","inputs":[{"transaction":"0200…","vout":0,"chain":0,"number":0}],"fee":1000,"change":0}"#
+        }
+        Network::Solana(_) => {
+            r#"{"chain":"solana","blockhash":"EkSnNWid2cvwEVnVx9aBqawnmiCNiDgp3gUdkDPTKN1N"}"#
+        }
     }
 }
 
@@ -122,8 +144,33 @@ pub(super) fn outcome(request: &model::api::RequestView) -> Result<(), CommandEr
             format!("request {} is not signed yet; it goes on", request.id.short())
         })
         .hint(format!("outlast request show {}", request.id))),
-        // Signed, and yet not all that was asked for: not sent, or a replacement that was refused.
+        ("signed", Some(problem)) if problem.code == NOT_SENT => {
+            Err(CommandError::not_sent(problem))
+        }
+        // A replacement that was refused: what was signed before it stands.
         ("signed", Some(problem)) => Err(CommandError::from_problem(409, problem)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::intent::{BitcoinNetwork, SolanaCluster};
+
+    #[test]
+    fn the_fills_of_the_manual_and_of_the_hints_read() {
+        let manual = include_str!("../../../../../docs/operating/install.md");
+        let networks = [
+            Network::Evm(1),
+            Network::Bitcoin(BitcoinNetwork::Main),
+            Network::Solana(SolanaCluster::Mainnet),
+        ];
+        for network in networks {
+            let text = example(network);
+            let read = serde_json::from_str::<FillView>(text);
+            assert!(read.is_ok(), "{network}: {read:?}");
+            assert!(manual.contains(text), "{network}: {text} is not in the manual");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `outlast request raw`
 
 use super::options::Options;
-use crate::commands::decode::read_argument;
+use crate::commands::decode::{is_plain_message, read_argument};
 use crate::context::Context;
 use crate::error::CommandError;
 use model::api::AskView;
@@ -18,13 +18,20 @@ pub(crate) struct Args {
     /// What the bytes are
     #[arg(long, value_parser = FORMATS)]
     format: String,
-    /// The bytes: hex, base64 (PSBT, Solana), JSON text (typed data); `@FILE` reads a file, `-` the standard input
+    /// Hex, base64 (psbt, solana_message), JSON text (evm_typed_data) or a message: `0x…` is hex, anything else the text itself;
+    /// `@FILE` reads a file, `-` the standard input
+    #[arg(allow_hyphen_values = true)]
     bytes: String,
     #[command(flatten)]
     options: Options,
 }
 
 pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
-    let bytes = read_argument(&args.bytes)?;
+    let mut bytes = read_argument(&args.bytes)?;
+    let kind = chains::raw_kind(&args.format)
+        .map_err(|refusal| CommandError::usage(refusal.to_string()))?;
+    if is_plain_message(kind, &bytes) {
+        bytes = format!("0x{}", hex::encode(&bytes));
+    }
     args.options.submit(AskView::Raw { format: args.format.clone(), bytes }, ctx)
 }

@@ -5,14 +5,13 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::view;
 use model::api::Replace;
-use model::ids::RequestId;
 
 /// Options of both.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The request's id
-    #[arg(value_parser = super::request_id)]
-    request: RequestId,
+    /// The request: its id or the first digits of it
+    #[arg(value_parser = super::request_name)]
+    request: String,
     /// EVM: new highest fee per gas in wei; without it a quarter above the last
     #[arg(long, value_name = "WEI")]
     max_fee_per_gas: Option<u64>,
@@ -34,7 +33,8 @@ pub(crate) fn run(verb: &str, args: &Args, ctx: &Context) -> Result<(), CommandE
         fee_rate: args.fee_rate,
         wait_ms: args.wait.saturating_mul(1000),
     };
-    let request = ctx.node()?.replace(args.request, verb, &replace)?;
+    let client = ctx.node()?;
+    let request = client.replace(super::find(&client, &args.request)?, verb, &replace)?;
     ctx.say(&request, &view::request::one(&request))?;
     outcome(&request)
 }

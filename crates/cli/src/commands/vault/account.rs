@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::view;
 use model::hd::DerivationPath;
 use model::intent::Network;
 
@@ -28,8 +29,13 @@ pub(crate) fn run(args: &Args, ctx: &Context) -> Result<(), CommandError> {
     let descriptors: String =
         account.descriptors.iter().map(|d| format!("\n  descriptor {d}")).collect();
     let text = format!(
-        "{} account {} of vault \"{}\" ({} vault)\n  public key {}{descriptors}",
-        args.network, account.path, vault.name, account.purpose, account.extended_key
+        "{} account {} of vault \"{}\" ({} vault{})\n  public key {}{descriptors}",
+        args.network,
+        account.path,
+        vault.name,
+        account.purpose,
+        view::purpose_warning(account.purpose),
+        account.extended_key
     );
     ctx.say(&account, &text)
 }
