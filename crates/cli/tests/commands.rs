@@ -134,7 +134,6 @@ mod tests {
         check_preflight(&operators[0]);
         check_stopped(&operators[0]);
         operators.iter_mut().for_each(Operator::start);
-        operators[0].refused(&["node", "preflight"], "home_locked");
         meet(&operators);
         check_clocks(&operators);
         let vault = vault(&operators);

@@ -192,6 +192,10 @@ impl Engine {
     fn handle_pair_stopped(&mut self, peer: NodeId, epoch: PairEpoch) {
         let used =
             matches!(self.pairs.get(&peer), Some(Pair::Ready { epoch: own, .. }) if *own == epoch);
+        // Also while this node still judges answers of the pair: it is then forgotten by the next word, and known at once.
+        if used {
+            self.stopped_by.insert(peer);
+        }
         if used && !self.is_judging(peer) && self.within_budget(peer, Costly::Setup) {
             let text = format!("{} stopped the pair with this node", self.name_of(peer));
             self.warn("pair_stopped_by_peer", text);
