@@ -7,7 +7,7 @@ use crate::budgets::Costly;
 use crate::engine::Engine;
 use crate::journal::Entry;
 use crate::message::Message;
-use crate::problem::{Class, Problem, refuse};
+use crate::problem::{Class, Problem, refuse, with_source};
 use governance::approvals::{ActRefusal, Signer, Verified, verify_act};
 use model::act::{Body, SignedAct};
 use model::ids::{ActId, NodeId, RequestId, VaultId};
@@ -19,17 +19,6 @@ const ACTS_PER_MINUTE_MAX: u32 = 120;
 const PERIOD_MS: u64 = 60_000;
 /// Credentials whose acts are counted at most; past periods make room.
 const COUNTED_MAX: usize = 10_000;
-
-/// The request that an act is about.
-pub(crate) fn request_of(body: &Body) -> Option<RequestId> {
-    match body {
-        Body::Approve(opinion) | Body::Reject(opinion) | Body::Ask(opinion) => {
-            Some(opinion.request)
-        }
-        Body::Reserve { request, .. } => Some(*request),
-        _ => None,
-    }
-}
 
 impl Engine {
     /// An act that somebody brings to this node.
@@ -49,16 +38,14 @@ impl Engine {
             let text = format!("no vault {} under a charter", vault.short());
             return Err(refuse(Class::NotFound, "unknown_vault", text));
         };
-        if governed.act(&id).is_some_and(|known| known == signed) {
+        if governed.acts.holds(signed) {
             return Ok(id);
         }
         let standing = governed.standing().clone();
-        let act = standing.receive(signed).map_err(|refusal| {
-            let source = std::error::Error::source(&refusal).map(|s| format!(": {s}"));
-            let text = format!("{refusal}{}", source.unwrap_or_default());
-            refuse(Class::Refused, refusal.code(), text)
-        })?;
-        if let Some(request) = request_of(&signed.act.body) {
+        let act = standing
+            .receive(signed)
+            .map_err(|refusal| refuse(Class::Refused, refusal.code(), with_source(&refusal)))?;
+        if let Some(request) = signed.act.body.request() {
             self.check_about(vault, request, &signed.act.body)?;
         }
         self.count_act(vault, act.signer())?;
@@ -91,10 +78,7 @@ impl Engine {
     /// An act that a peer accepted.
     pub(crate) fn handle_act(&mut self, peer: NodeId, signed: &SignedAct) {
         let vault = signed.act.vault;
-        let known = |governed: &crate::governed::Governed| {
-            governed.act(&signed.act.id()).is_some_and(|known| known == signed)
-        };
-        if self.governance.vault(&vault).is_none_or(known) {
+        if self.governance.vault(&vault).is_none_or(|governed| governed.acts.holds(signed)) {
             return;
         }
         let name = self.name_of(peer);
@@ -123,7 +107,7 @@ impl Engine {
         self.commit(Entry::Act(Box::new(signed.clone())));
         let now = self.now;
         self.governance.insert(act, now);
-        self.touched.extend(request_of(&signed.act.body));
+        self.touched.extend(signed.act.body.request());
         let others = self.parties_of(vault).into_iter().filter(|node| Some(*node) != from);
         let others: Vec<NodeId> = others.collect();
         self.send_all(others, &Message::Act(Box::new(signed)));

@@ -1,6 +1,5 @@
 //! What the API shows of charters, acts and approvals.
 
-use crate::acts::request_of;
 use crate::engine::Engine;
 use crate::governed::Governed;
 use crate::judge::{Finding, missing_text, refusal};
@@ -76,7 +75,7 @@ impl Engine {
                     Author::Person(person) => person.clone(),
                     Author::Node(node) => self.name_of(*node),
                 },
-                request: request_of(&act.body),
+                request: act.body.request(),
                 at_ms: seen.at.0,
                 expires_at_ms: act.expires_at.0,
                 bytes: hex(&seen.act.signed().to_bytes()),

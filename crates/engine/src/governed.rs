@@ -11,7 +11,7 @@ use governance::policy::{Groups, Ledger, Policies};
 use governance::standing::{ActSet, Place, Standing};
 use model::act::SignedAct;
 use model::charter::{Charter, Level, SignedCharter};
-use model::ids::{ActId, CharterId, RequestId, VaultId};
+use model::ids::{CharterId, RequestId, VaultId};
 use model::intent::Network;
 use model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,11 +115,6 @@ impl Governed {
     pub fn is_in_book(&self, level: &str, network: Network, address: &str) -> bool {
         let book = self.books.get(level);
         book.is_some_and(|book| book.contains(&(network, address.to_owned())))
-    }
-
-    /// An act by its id.
-    pub fn act(&self, id: &ActId) -> Option<&SignedAct> {
-        self.acts.iter().find(|((of, _), _)| of == id).map(|(_, seen)| seen.act.signed())
     }
 
     fn judged(&mut self, at: Timestamp, judged: &Judged) {

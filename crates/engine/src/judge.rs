@@ -218,8 +218,7 @@ impl Engine {
         let pending = Pending { code: problem.code, reason: bounded(&problem.message), again };
         let is_new = self.pending.insert(id, pending).is_none();
         if is_new {
-            let signature = self.key.sign(SigningUse::Request, &request.to_bytes());
-            let message = Message::Asked(Box::new(request.clone()), signature);
+            let message = self.asked(request);
             let members = self.members_of_vault(request.vault);
             self.send_all(members, &message);
             self.note_complete(request);
@@ -232,6 +231,12 @@ impl Engine {
         let again = self.now.saturating_add_ms(SPREADING_MS);
         self.pending.insert(id, Pending { code, reason: bounded(reason), again });
         self.retries.remove(&id);
+    }
+
+    /// What tells a member of a request that waits here.
+    fn asked(&self, request: &Request) -> Message {
+        let signature = self.key.sign(SigningUse::Request, &request.to_bytes());
+        Message::Asked(Box::new(request.clone()), signature)
     }
 
     fn members_of_vault(&self, vault: VaultId) -> Vec<NodeId> {
@@ -248,8 +253,8 @@ impl Engine {
             .filter(|request| self.members_of_vault(request.vault).contains(&peer))
             .collect();
         for request in waiting {
-            let signature = self.key.sign(SigningUse::Request, &request.to_bytes());
-            self.send(peer, &Message::Asked(Box::new(request), signature));
+            let message = self.asked(&request);
+            self.send(peer, &message);
         }
     }
 

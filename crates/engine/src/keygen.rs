@@ -6,6 +6,7 @@ use crate::ceremony::Phase;
 use crate::engine::Engine;
 use crate::job::{Job, JobOutput};
 use crate::message::Message;
+use crate::problem::with_source;
 use crate::sessions::Purpose as JobPurpose;
 use model::ids::{CeremonyId, NodeId};
 use std::sync::Arc;
@@ -93,8 +94,7 @@ impl Engine {
             }
             Ok(dkg::Step::Done(outcome)) => self.store_vault(id, *outcome),
             Err(error) => {
-                let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
-                let text = format!("{error}{}", source.unwrap_or_default());
+                let text = with_source(&error);
                 if let dkg::DkgError::Misbehaved { culprit, evidence } = error {
                     self.found_breach(id, culprit, evidence);
                 }

@@ -42,6 +42,12 @@ pub fn refuse(class: Class, code: &'static str, message: impl Into<String>) -> P
     Problem { class, code, message: message.into(), hint: None, retry_ms: None }
 }
 
+/// An error and what it came from, in one sentence.
+pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
+    let source = error.source().map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
 impl Problem {
     /// Adds a next step.
     #[must_use]
@@ -69,8 +75,6 @@ impl Problem {
 
 impl From<chains::Refusal> for Problem {
     fn from(refusal: chains::Refusal) -> Self {
-        let source = std::error::Error::source(&refusal).map(|s| format!(": {s}"));
-        let message = format!("{refusal}{}", source.unwrap_or_default());
-        refuse(Class::Refused, refusal.code(), message)
+        refuse(Class::Refused, refusal.code(), with_source(&refusal))
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::event::Effect;
 use crate::fill::Draft;
 use crate::journal::{Entry, bounded};
-use crate::judge::WAITING;
+use crate::judge::{WAITING, refusal};
 use crate::problem::{Class, Problem, refuse};
 use crate::sending::Sending;
 use crate::state::ClientState;
@@ -250,10 +250,8 @@ impl Engine {
     ) -> Result<(), Problem> {
         let id = request.id();
         // What does not decode is no request.
-        if let Some(Err(problem)) = self.find(&request) {
-            return Err(problem);
-        }
-        if let Some(Err(problem)) = self.judge(&request)
+        let finding = self.find(&request).transpose()?;
+        if let Some(problem) = finding.and_then(|finding| refusal(&request, &finding))
             && !WAITING.contains(&problem.code)
             && !self.may_record_refusal(self.me, problem.code)
         {

@@ -178,6 +178,16 @@ impl Body {
             Self::Reserve { .. } | Self::Acknowledge { .. } | Self::CheckIn => Force::Neutral,
         }
     }
+    /// The request that it is about.
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Approve(opinion) | Self::Reject(opinion) | Self::Ask(opinion) => {
+                Some(opinion.request)
+            }
+            Self::Reserve { request, .. } => Some(*request),
+            _ => None,
+        }
+    }
     /// The word for people and files.
     pub fn word(&self) -> &'static str {
         match self {

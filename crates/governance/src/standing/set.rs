@@ -3,7 +3,8 @@
 //! Union is all that ever happens to it: no act leaves, none takes another's place, order and repetition change nothing.
 
 use crate::approvals::{Signer, Verified};
-use model::act::{Act, Body, SignedAct};
+use model::act::{Act, SignedAct};
+use model::charter::Credential;
 use model::hash;
 use model::ids::{ActId, RequestId};
 use model::time::Timestamp;
@@ -40,12 +41,9 @@ impl ActSet {
     /// Adds an act; true when it was not there. Of two times the earlier stays: the first evidence is the evidence.
     pub fn insert(&mut self, act: Verified<SignedAct>, at: Timestamp) -> bool {
         let key = (act.id(), act.signer().clone());
-        let part = match &act.signed().act.body {
-            Body::Approve(opinion) | Body::Reject(opinion) | Body::Ask(opinion) => {
-                self.requests.entry(opinion.request).or_default()
-            }
-            Body::Reserve { request, .. } => self.requests.entry(*request).or_default(),
-            _ => &mut self.rules,
+        let part = match act.signed().act.body.request() {
+            Some(request) => self.requests.entry(request).or_default(),
+            None => &mut self.rules,
         };
         match part.get_mut(&key) {
             Some(seen) => {
@@ -62,6 +60,21 @@ impl ActSet {
         for seen in other.rules.values().chain(requests) {
             self.insert(seen.act.clone(), seen.at);
         }
+    }
+
+    /// True when it holds this very act with this very signature.
+    pub fn holds(&self, signed: &SignedAct) -> bool {
+        let id = signed.act.id();
+        let part = match signed.act.body.request() {
+            Some(request) => self.requests.get(&request),
+            None => Some(&self.rules),
+        };
+        // The least key of this id: one act may stand there with several signers.
+        let credential = Credential::Ssh { blob: Vec::new() };
+        let least = (id, Signer::Person { person: String::new(), credential });
+        let same = |(key, _): &(&ActKey, &Seen)| key.0 == id;
+        let mut held = part.into_iter().flat_map(|part| part.range(&least..).take_while(same));
+        held.any(|(_, seen)| seen.act.signed() == signed)
     }
 
     /// Acts that change what may happen: all but those about one request.

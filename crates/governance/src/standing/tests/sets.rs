@@ -195,3 +195,19 @@ proptest! {
         prop_assert_eq!(moved, same);
     }
 }
+
+#[test]
+fn a_set_holds_an_act_under_each_of_its_signatures_and_no_other() {
+    let birth = VERSIONS[0].id();
+    for body in [Body::Approve(opinion(DESK)), freeze(DESK)] {
+        let [one, two] = [1, 2].map(|key| by("ann", key, birth, 10, body.clone()));
+        assert_eq!(one.act.id(), two.act.id(), "one act, two signatures");
+        let mut set = ActSet::default();
+        assert!(!set.holds(&one));
+        set.insert(verified(&one, &KNOWN), Timestamp(10));
+        assert_eq!((set.holds(&one), set.holds(&two)), (true, false));
+        set.insert(verified(&two, &KNOWN), Timestamp(11));
+        assert_eq!((set.holds(&one), set.holds(&two)), (true, true));
+        assert!(!set.holds(&by("bob", 1, birth, 10, body)));
+    }
+}
